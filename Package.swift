@@ -1,0 +1,60 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// A dense passage-retrieval engine. Rooms and who may import whom: see ARCHITECTURE.md.
+
+// MARK: - Dependencies
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+// MARK: - Package
+
+let package = Package(
+  name: "Retort",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Retort", targets: ["Retort"]),
+    .executable(name: "retort", targets: ["RetortCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // MARK: Public API
+    .target(name: "Retort", dependencies: ["Retrieval", "Evaluation", "Models", "Formats"]),
+    .executableTarget(name: "RetortCLI", dependencies: ["Retort", argumentParser, "CEdit"]),
+
+    // MARK: Rooms, from the top down
+    .target(name: "Retrieval", dependencies: ["Models", "Store", "Graph", "Formats"]),
+    .target(name: "Evaluation", dependencies: ["Formats"]),
+    .target(name: "Models", dependencies: ["Tensors", "Text", "Formats"]),
+    .target(name: "Store", dependencies: ["Graph", "Platform", "CLZ4"]),
+    .target(name: "Graph", dependencies: ["Tensors", "Platform", "CKernels"]),
+    .target(name: "Text", dependencies: ["Platform"]),
+    .target(name: "Formats", dependencies: ["Platform", "CZlib"]),
+    .target(name: "Tensors", dependencies: ["Platform", "CKernels", "COpenBLAS"]),
+    .target(name: "Platform", dependencies: ["CKernels"]),
+
+    // MARK: C
+    .target(name: "CKernels"),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
+
+    // MARK: Tests
+    .testTarget(name: "PlatformTests", dependencies: ["Platform", "CKernels"]),
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
+    .testTarget(name: "TextTests", dependencies: ["Text"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
+    .testTarget(name: "ModelsTests", dependencies: ["Models"]),
+    .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
+    .testTarget(name: "StoreTests", dependencies: ["Store"]),
+    .testTarget(name: "RetrievalTests", dependencies: ["Retrieval"]),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
+    .testTarget(name: "RetortCLITests", dependencies: ["Retort", "Retrieval", "Store"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,8 @@
+// Leaf kernels: pure functions over memory the caller owns, dispatched at run time to the best
+// instruction set of this CPU. Every kernel has a scalar reference it is tested against.
+#ifndef RETORT_KERNELS_H
+#define RETORT_KERNELS_H
+
+#include "retort_checksum.h"
+
+#endif

@@ -1,0 +1,75 @@
+/// A read-only memory mapping of a whole file; unmapped when the last reference goes.
+///
+/// The mapping is immutable by contract: files that are mapped are never written again, only
+/// replaced by rename, so a mapping stays valid as long as it is held.
+package final class MappedFile: @unchecked Sendable {
+  /// The file's path, for errors.
+  package let path: String
+  /// The mapped bytes; empty for an empty file.
+  package let bytes: UnsafeRawBufferPointer
+
+  /// The file's length in bytes.
+  package var count: Int { bytes.count }
+
+  /// How the pages will be touched.
+  package enum Advice: Sendable { case normal, random, sequential, willNeed }
+
+  /// Maps `path`.
+  package init(path: String) throws(RetortError) {
+    self.path = path
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw .system("open", path: path, errno: errno, reading: true)
+    }
+    defer { close(descriptor) }
+    var info = stat()
+    guard fstat(descriptor, &info) == 0 else {
+      throw .system("read", path: path, errno: errno, reading: true)
+    }
+    guard info.st_mode & S_IFMT == S_IFREG else {
+      throw RetortError(.missingInput, "is not a regular file; name a file", path: path)
+    }
+    let size = Int(info.st_size)
+    guard size > 0 else {
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    guard let base = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), base != MAP_FAILED
+    else { throw .system("map", path: path, errno: errno) }
+    bytes = UnsafeRawBufferPointer(start: base, count: size)
+  }
+
+  deinit {
+    if let base = bytes.baseAddress {
+      munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
+    }
+  }
+
+  /// Tells the kernel how `range` will be read.
+  package func advise(_ advice: Advice, range: Range<Int>) {
+    guard let base = bytes.baseAddress, !range.isEmpty, range.upperBound <= count else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let start = range.lowerBound / page * page
+    let flag: Int32 =
+      switch advice {
+      case .normal: MADV_NORMAL
+      case .random: MADV_RANDOM
+      case .sequential: MADV_SEQUENTIAL
+      case .willNeed: MADV_WILLNEED
+      }
+    madvise(UnsafeMutableRawPointer(mutating: base) + start, range.upperBound - start, flag)
+  }
+
+  /// The bytes of `range`, or an error when the file is too short for it.
+  package func slice(offset: UInt64, length: UInt64) throws(RetortError) -> UnsafeRawBufferPointer {
+    let (end, overflow) = offset.addingReportingOverflow(length)
+    guard !overflow, end <= UInt64(count) else {
+      throw RetortError(
+        .truncated,
+        "ends at byte \(count), but bytes \(offset) to \(overflow ? UInt64.max : end) are needed; "
+          + "the file is damaged or incomplete: copy or build it again", path: path,
+        at: .offset(offset))
+    }
+    return UnsafeRawBufferPointer(rebasing: bytes[Int(offset)..<Int(end)])
+  }
+}

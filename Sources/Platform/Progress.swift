@@ -1,0 +1,112 @@
+import Synchronization
+
+/// A progress line on standard error: phase, count, rate and time left, never moving backwards.
+///
+/// On a terminal one line is redrawn a few times a second; elsewhere a plain line is written every
+/// ten seconds. `quiet` writes nothing but warnings.
+package final class ProgressReporter: Sendable {
+  private struct State {
+    var phase = ""
+    var unit = ""
+    var total: Int?
+    var done = 0
+    var base = 0
+    var started = 0.0
+    var shown = -1.0e9
+    var lineIsOpen = false
+  }
+
+  private let state = Mutex(State())
+  private let isTerminal: Bool
+  private let quiet: Bool
+
+  /// Reports to standard error; `quiet` silences everything but warnings.
+  package init(quiet: Bool = false) {
+    self.quiet = quiet
+    isTerminal = isatty(STDERR_FILENO) == 1
+  }
+
+  /// Starts a phase of `total` units (nil: unknown), `done` of which were finished earlier.
+  package func begin(_ phase: String, unit: String, total: Int?, done: Int = 0) {
+    finishPhase()
+    state.withLock {
+      $0 = State(
+        phase: phase, unit: unit, total: total, done: done, base: done,
+        started: monotonicSeconds())
+    }
+  }
+
+  /// Reports that `done` units of the phase are finished; smaller values than before are ignored.
+  package func update(_ done: Int) {
+    state.withLock { state in
+      state.done = max(state.done, done)
+      draw(&state, force: false)
+    }
+  }
+
+  /// Ends the phase with a closing line.
+  package func finishPhase() {
+    state.withLock { state in
+      guard !state.phase.isEmpty else { return }
+      draw(&state, force: true)
+      if state.lineIsOpen { emit("\n") }
+      state = State()
+    }
+  }
+
+  /// Writes a line of its own, also when quiet.
+  package func warn(_ message: String) { line("warning: " + message, evenIfQuiet: true) }
+
+  /// Writes a line of its own.
+  package func note(_ message: String) { line(message, evenIfQuiet: false) }
+
+  private func line(_ message: String, evenIfQuiet: Bool) {
+    if quiet, !evenIfQuiet { return }
+    state.withLock { state in
+      if state.lineIsOpen { emit("\r\u{1B}[K") }
+      state.lineIsOpen = false
+      emit(message + "\n")
+    }
+  }
+
+  private func draw(_ state: inout State, force: Bool) {
+    guard !quiet, !state.phase.isEmpty else { return }
+    let now = monotonicSeconds()
+    guard force || now - state.shown >= (isTerminal ? 0.2 : 10) else { return }
+    state.shown = now
+    let elapsed = now - state.started
+    let fresh = state.done - state.base
+    let rate = elapsed > 0 ? Double(fresh) / elapsed : 0
+    var text = "\(state.phase): \(state.done)"
+    if let total = state.total, total > 0 {
+      text += "/\(total) (\(min(100, state.done * 100 / total))%)"
+    }
+    text += " \(state.unit), " + Self.rate(rate) + "/s"
+    if force {
+      text += ", " + Self.duration(elapsed)
+    } else if let total = state.total, rate > 0, total > state.done {
+      text += ", " + Self.duration(Double(total - state.done) / rate) + " left"
+    }
+    emit(isTerminal ? "\r\u{1B}[K" + text : text + "\n")
+    state.lineIsOpen = isTerminal
+  }
+
+  private func emit(_ text: String) {
+    var text = text
+    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+
+  /// A rate with three digits or so.
+  package static func rate(_ value: Double) -> String {
+    value >= 100 ? "\(Int(value.rounded()))" : "\((value * 10).rounded() / 10)"
+  }
+
+  /// A duration as people say it: `4.2 s`, `3 min 20 s`, `2 h 5 min`.
+  package static func duration(_ seconds: Double) -> String {
+    guard seconds.isFinite, seconds < 1e9 else { return "unknown time" }
+    if seconds < 60 { return "\((seconds * 10).rounded() / 10) s" }
+    let whole = Int(seconds.rounded())
+    if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+    return "\(whole / 3600) h \(whole % 3600 / 60) min"
+  }
+}

@@ -1,0 +1,39 @@
+#if canImport(Glibc)
+  @_exported import Glibc
+#elseif canImport(Musl)
+  @_exported import Musl
+#else
+  @_exported import Darwin
+#endif
+
+/// The operating system's text for an `errno` value.
+package func errorText(_ code: Int32) -> String {
+  var buffer = [CChar](repeating: 0, count: 256)
+  return buffer.withUnsafeMutableBufferPointer { bytes in
+    guard let base = bytes.baseAddress else { return "error \(code)" }
+    _ = strerror_r(code, base, bytes.count)
+    return String(cString: base)
+  }
+}
+
+/// A wall clock for rates and ETAs, in seconds from an arbitrary start; never runs backwards.
+package func monotonicSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
+/// Resident memory of this process's high-water mark in bytes, or nil where unknown.
+package func peakResidentBytes() -> Int? {
+  var usage = rusage()
+  #if canImport(Glibc)
+    guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return nil }
+    return Int(usage.ru_maxrss) * 1024
+  #else
+    guard getrusage(RUSAGE_SELF, &usage) == 0 else { return nil }
+    return Int(usage.ru_maxrss)
+  #endif
+}
+
+/// The number of processors that are online, at least 1: the default of `--threads`.
+package func availableProcessors() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

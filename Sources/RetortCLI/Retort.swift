@@ -1,0 +1,12 @@
+import ArgumentParser
+
+/// The command line: one file per command, no logic of its own.
+@main
+struct RetortCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "retort",
+    abstract: "Dense passage retrieval: index, search, evaluate.",
+    version: "0.1.0",
+    subcommands: []
+  )
+}
