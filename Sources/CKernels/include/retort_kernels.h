@@ -4,5 +4,7 @@
 #define RETORT_KERNELS_H
 
 #include "retort_checksum.h"
+#include "retort_cpu.h"
+#include "retort_distance.h"
 
 #endif

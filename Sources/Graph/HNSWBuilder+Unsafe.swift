@@ -1,0 +1,259 @@
+import Platform
+
+// How a graph is built in parallel and yet always the same
+//
+// A node's top level comes from hash(seed, id), not from a shared generator. Nodes enter in id
+// order, in batches that grow with the graph (about 2% of it). All nodes of a batch search the
+// graph as it stood before the batch, in parallel, and write only their own lists, which nobody
+// reads yet. Then the reverse links are gathered, sorted by (target, source) and merged, in
+// parallel over targets, each of which is pruned by one thread alone. Neither step depends on
+// which thread did what, so the graph has the same bytes at any thread count. The price is that
+// nodes of one batch do not see each other directly; at 2% recall is not measurably lower.
+//
+// A node whose level exceeds the graph's is a batch of its own: it becomes the entry point.
+
+/// Builds an HNSW graph over `vectors`; see the essay above.
+///
+/// Shared by the threads of one phase: each writes lists of its own in `links` and uses the scratch
+/// of its worker number.
+package struct HNSWBuilder: @unchecked Sendable {
+  private let space: LiftedSpace
+  private let parameters: HNSWParameters
+  private let threads: Int
+  private let links: LinkTable
+  private var entryPoint: UInt32 = 0
+  private var topLevel = -1
+  private let scratches: [SearchScratch]
+
+  /// The finished lists of one layer in memory: `offsets[s]..<offsets[s + 1]` are the places in
+  /// `targets` of the slots that slot s links to, ascending.
+  package struct Layer: Sendable {
+    /// Vector ids by slot; empty on layer 0.
+    package var nodes: [UInt32]
+    /// count + 1 places in `targets`.
+    package var offsets: [Int]
+    /// Neighbour slots.
+    package var targets: [UInt32]
+  }
+
+  /// A built graph, in memory.
+  package struct Output: Sendable {
+    /// The layers from 0 up.
+    package var layers: [Layer]
+    /// The node where searches start.
+    package var entryPoint: UInt32
+    /// What the reachability pass found.
+    package var reachability: Reachability
+  }
+
+  /// Builds the graph.
+  ///
+  /// - Parameters:
+  ///   - vectors: at most 2^31 − 1 finite vectors.
+  ///   - progress: told how many nodes are linked, from the calling thread.
+  /// - Throws: `.badData` for a vector that is not finite, `.cancelled` on interruption.
+  package static func build(
+    _ vectors: VectorSet, parameters: HNSWParameters, threads: Int,
+    progress: (Int) -> Void = { _ in }
+  ) throws(RetortError) -> Output {
+    try parameters.validate()
+    guard vectors.count < Int(SearchScratch.expanded) else {
+      throw RetortError(
+        .limitExceeded,
+        "a segment holds at most 2147483647 passages; split the corpus into shards")
+    }
+    var builder = HNSWBuilder(
+      space: try LiftedSpace(vectors, threads: threads), parameters: parameters, threads: threads)
+    try builder.insertAll(progress)
+    let reachability = try builder.connectUnreachable()
+    return Output(
+      layers: builder.links.layers(), entryPoint: builder.entryPoint, reachability: reachability)
+  }
+
+  private init(space: LiftedSpace, parameters: HNSWParameters, threads: Int) {
+    self.space = space
+    self.parameters = parameters
+    self.threads = max(threads, 1)
+    links = LinkTable(
+      levels: (0..<space.vectors.count).map {
+        Self.level(of: $0, seed: parameters.seed, m: parameters.m)
+      }, m: parameters.m)
+    scratches = (0..<max(threads, 1)).map { _ in SearchScratch() }
+  }
+
+  /// The top level of a node: geometric with ratio 1/M, from hash(seed, id).
+  static func level(of id: Int, seed: UInt64, m: Int) -> Int {
+    let bits = Hashing.mix(Hashing.mix(seed &+ 0x9E37_79B9_7F4A_7C15) ^ UInt64(id))
+    let uniform = (Double(bits >> 11) + 0.5) * 0x1p-53
+    return min(Int(-log(uniform) / log(Double(m))), LinkTable.maximumLevel)
+  }
+
+  private mutating func insertAll(_ progress: (Int) -> Void) throws(RetortError) {
+    let count = space.vectors.count
+    var next = 0
+    while next < count {
+      try Interruption.check()
+      var end = min(count, next + max(1, min(next / 50, 8192)))
+      if let higher = (next..<end).first(where: { links.level($0) > topLevel }) {
+        end = higher == next ? next + 1 : higher
+      }
+      try insert(next..<end)
+      if links.level(next) > topLevel {
+        topLevel = links.level(next)
+        entryPoint = UInt32(next)
+      }
+      next = end
+      progress(next)
+    }
+  }
+
+  private func insert(_ batch: Range<Int>) throws(RetortError) {
+    guard topLevel >= 0 else { return }
+    try parallelForThrowing(batch.count, threads: threads) { item, worker throws(RetortError) in
+      try findNeighbors(of: UInt32(batch.lowerBound + item), scratch: scratches[worker])
+    }
+    for layer in 0...topLevel { try linkBack(batch, layer: layer) }
+  }
+
+  /// Writes the lists of a node that nobody links to yet.
+  private func findNeighbors(of id: UInt32, scratch: SearchScratch) throws(RetortError) {
+    let scorer = LiftedScorer(space: space, id: id)
+    let level = links.level(Int(id))
+    var current = entryPoint
+    for layer in stride(from: topLevel, to: level, by: -1) {
+      let view = links.view(layer)
+      scratch.begin(slots: space.vectors.count, ef: 1)
+      try scratch.start(at: current, view, scorer)
+      try scratch.walk(view, scorer)
+      current = scratch.poolSlots[0] & ~SearchScratch.expanded
+    }
+    for layer in stride(from: min(level, topLevel), through: 0, by: -1) {
+      let view = links.view(layer)
+      scratch.begin(slots: space.vectors.count, ef: parameters.efConstruction)
+      try scratch.start(at: current, view, scorer)
+      try scratch.walk(view, scorer)
+      current = scratch.poolSlots[0] & ~SearchScratch.expanded
+      let candidates = (0..<scratch.poolCount).map {
+        Neighbor(
+          id: scratch.poolSlots[$0] & ~SearchScratch.expanded, score: scratch.poolScores[$0])
+      }
+      links.set(id, layer: layer, select(candidates, for: id, limit: parameters.m))
+    }
+  }
+
+  /// The neighbour-selection heuristic (Malkov and Yashunin 2018, algorithm 4): from the nearest
+  /// on, a candidate is kept unless it is nearer to one already kept than to the node itself.
+  ///
+  /// Exact copies of the node would fill the list with each other and cut it off from the rest;
+  /// at most two are kept.
+  ///
+  /// - Parameter candidates: sorted by `Neighbor.ranksBefore`.
+  private func select(_ candidates: [Neighbor], for id: UInt32, limit: Int) -> [UInt32] {
+    var kept: [UInt32] = []
+    kept.reserveCapacity(limit)
+    let own = space.similarity(id, id)
+    var copies = 0
+    for candidate in candidates {
+      if kept.count == limit { break }
+      if candidate.score >= own, isCopy(candidate.id, id) {
+        copies += 1
+        if copies > 2 { continue }
+      }
+      let isDominated = kept.contains { space.similarity(candidate.id, $0) > candidate.score }
+      if !isDominated { kept.append(candidate.id) }
+    }
+    return kept
+  }
+
+  private func isCopy(_ a: UInt32, _ b: UInt32) -> Bool {
+    let vectors = space.vectors
+    return memcmp(vectors.pointer(a), vectors.pointer(b), vectors.dimension * 4) == 0
+  }
+
+  /// Adds the reverse links of a batch on one layer and prunes the lists that overflow.
+  private func linkBack(_ batch: Range<Int>, layer: Int) throws(RetortError) {
+    var pairs: [UInt64] = []
+    for id in batch where links.level(id) >= layer {
+      for target in links.view(layer).list(UInt32(id)) {
+        pairs.append(UInt64(target) << 32 | UInt64(id))
+      }
+    }
+    pairs.sort()
+    var groups: [Range<Int>] = []
+    var start = 0
+    for i in pairs.indices where i + 1 == pairs.count || pairs[i] >> 32 != pairs[i + 1] >> 32 {
+      groups.append(start..<(i + 1))
+      start = i + 1
+    }
+    let (sorted, ranges) = (pairs, groups)
+    let chunk = 16
+    parallelFor((ranges.count + chunk - 1) / chunk, threads: threads) { item, _ in
+      for group in ranges[(item * chunk)..<min(ranges.count, (item + 1) * chunk)] {
+        let target = UInt32(sorted[group.lowerBound] >> 32)
+        link(target, to: sorted[group].map { UInt32(truncatingIfNeeded: $0) }, layer: layer)
+      }
+    }
+  }
+
+  private func link(_ target: UInt32, to sources: [UInt32], layer: Int) {
+    let limit = parameters.maximumDegree(layer: layer)
+    let merged = Array(links.view(layer).list(target)) + sources
+    guard merged.count > limit else {
+      links.set(target, layer: layer, merged)
+      return
+    }
+    var candidates = merged.map { Neighbor(id: $0, score: space.similarity(target, $0)) }
+    candidates.sort(by: Neighbor.ranksBefore)
+    links.set(target, layer: layer, select(candidates, for: target, limit: limit))
+  }
+}
+
+// MARK: - Reachability
+
+extension HNSWBuilder {
+  /// Links every node that a walk over layer 0 cannot reach from the entry point.
+  ///
+  /// Pruning keeps lists short by dropping links, and a node whose every incoming link was dropped
+  /// is lost to all searches. Each such node gets a link from the nearest reachable node with room,
+  /// or from the nearest one beyond its limit, so that nothing else is unlinked.
+  private mutating func connectUnreachable() throws(RetortError) -> Reachability {
+    let count = space.vectors.count
+    guard count > 0 else { return Reachability(reachedBefore: 0, linked: 0, reachable: 0) }
+    var seen = [Bool](repeating: false, count: count)
+    var reached = spread(from: entryPoint, &seen)
+    let reachedBefore = reached
+    var linked = 0
+    let scratch = scratches[0]
+    for id in 0..<UInt32(count) where !seen[Int(id)] {
+      try Interruption.check()
+      let scorer = LiftedScorer(space: space, id: id)
+      let view = links.view(0)
+      scratch.begin(slots: count, ef: parameters.efConstruction)
+      try scratch.start(at: entryPoint, view, scorer)
+      try scratch.walk(view, scorer)
+      let near = (0..<scratch.poolCount).map { scratch.poolSlots[$0] & ~SearchScratch.expanded }
+      let limit = parameters.maximumDegree(layer: 0)
+      let source = near.first { links.degree($0) < limit } ?? near[0]
+      links.addExtra(from: source, to: id)
+      linked += 1
+      reached += spread(from: id, &seen)
+    }
+    return Reachability(reachedBefore: reachedBefore, linked: linked, reachable: reached)
+  }
+
+  /// Marks everything reachable from `start` over layer 0; returns how many nodes were new.
+  private func spread(from start: UInt32, _ seen: inout [Bool]) -> Int {
+    guard !seen[Int(start)] else { return 0 }
+    seen[Int(start)] = true
+    var stack = [start]
+    var reached = 1
+    while let node = stack.popLast() {
+      for next in links.allTargets(node) where !seen[Int(next)] {
+        seen[Int(next)] = true
+        reached += 1
+        stack.append(next)
+      }
+    }
+    return reached
+  }
+}

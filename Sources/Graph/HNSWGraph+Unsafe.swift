@@ -1,0 +1,172 @@
+import Platform
+
+/// A node and its score, as a search returns it.
+package struct Neighbor: Sendable, Equatable {
+  /// The vector's id.
+  package var id: UInt32
+  /// The inner product with the query; higher is nearer.
+  package var score: Float
+
+  /// A neighbour of a query.
+  package init(id: UInt32, score: Float) {
+    self.id = id
+    self.score = score
+  }
+
+  /// The order of results: score descending, ties by smaller id (the earlier passage).
+  package static func ranksBefore(_ a: Neighbor, _ b: Neighbor) -> Bool {
+    a.score > b.score || (a.score == b.score && a.id < b.id)
+  }
+}
+
+/// How a graph is built.
+package struct HNSWParameters: Sendable, Equatable {
+  /// Links a node makes on each layer; layer 0 keeps up to 2M.
+  package var m: Int
+  /// Candidates kept while a node looks for its neighbours.
+  package var efConstruction: Int
+  /// Decides the nodes' levels.
+  package var seed: UInt64
+
+  /// Values of the field's usual names; see `validate()` for their ranges.
+  package init(m: Int = 16, efConstruction: Int = 200, seed: UInt64 = 42) {
+    self.m = m
+    self.efConstruction = efConstruction
+    self.seed = seed
+  }
+
+  /// Links a node keeps at most on `layer`.
+  package func maximumDegree(layer: Int) -> Int { layer == 0 ? 2 * m : m }
+
+  /// Throws for values outside 2…256 (M) and 1…100,000 (efConstruction).
+  package func validate() throws(RetortError) {
+    guard (2...256).contains(m) else {
+      throw RetortError(.usage, "M is \(m) but must lie in 2...256 (usual: 8 to 64)")
+    }
+    guard (1...100_000).contains(efConstruction) else {
+      throw RetortError(
+        .usage, "efConstruction is \(efConstruction) but must lie in 1...100000 (usual: 100 to 500)")
+    }
+  }
+}
+
+/// What the reachability pass that closes every build found and did.
+package struct Reachability: Sendable, Equatable, Codable {
+  /// Nodes that the walk over layer 0 could reach before the pass.
+  package var reachedBefore: Int
+  /// Nodes that the pass linked.
+  package var linked: Int
+  /// Nodes reachable in the finished graph.
+  package var reachable: Int
+
+  /// A result of the pass.
+  package init(reachedBefore: Int, linked: Int, reachable: Int) {
+    self.reachedBefore = reachedBefore
+    self.linked = linked
+    self.reachable = reachable
+  }
+}
+
+/// A finished HNSW graph (Malkov and Yashunin 2018) over inner products. Immutable; any number of
+/// threads search it at once, each with a scratch of its own.
+package struct HNSWGraph: Sendable {
+  /// The nodes; all of them are on layer 0.
+  package let count: Int
+  /// The layers from 0 up; at least one unless the graph is empty.
+  package let layers: [GraphLayer]
+  /// The node where every search starts, on the top layer.
+  package let entryPoint: UInt32
+
+  /// A graph of finished layers.
+  package init(count: Int, layers: [GraphLayer], entryPoint: UInt32) {
+    self.count = count
+    self.layers = layers
+    self.entryPoint = entryPoint
+  }
+
+  /// The `k` nearest vectors found by a walk that keeps `efSearch` (at least k) candidates.
+  ///
+  /// Results are ordered by score, ties by id, and are fewer than k only if the graph has fewer
+  /// nodes. With efSearch ≥ count the result is exact, because every node is reachable from the
+  /// entry point on layer 0 and the entry point always takes part.
+  ///
+  /// - Parameter query: `vectors.dimension` finite floats.
+  package func search(
+    _ query: [Float], vectors: VectorSet, k: Int, efSearch: Int, scratch: SearchScratch
+  ) throws(RetortError) -> [Neighbor] {
+    guard query.count == vectors.dimension else {
+      throw RetortError(
+        .dimensionMismatch,
+        "the query has \(query.count) dimensions but the index \(vectors.dimension); use the model "
+          + "the index was built with")
+    }
+    guard count > 0, k > 0 else { return [] }
+    let result: Result<[Neighbor], RetortError> = query.withUnsafeBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return .success([]) }
+      do throws(RetortError) {
+        return .success(
+          try search(base, vectors: vectors, k: k, efSearch: efSearch, scratch: scratch))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  private func search(
+    _ query: UnsafePointer<Float>, vectors: VectorSet, k: Int, efSearch: Int,
+    scratch: SearchScratch
+  ) throws(RetortError) -> [Neighbor] {
+    let scorer = InnerProductScorer(vectors: vectors, query: query)
+    var current = entryPoint
+    for layer in layers.dropFirst().reversed() {
+      current = try descend(layer, from: current, scorer, scratch)
+    }
+    guard let bottom = layers.first else { return [] }
+    let view = LayerView(blocks: bottom.blocks, vectorIDs: nil)
+    scratch.begin(slots: count, ef: min(max(efSearch, k), count))
+    try scratch.start(at: current, view, scorer)
+    try scratch.start(at: entryPoint, view, scorer)
+    try scratch.walk(view, scorer)
+    return (0..<min(k, scratch.poolCount)).map {
+      Neighbor(
+        id: scratch.poolSlots[$0] & ~SearchScratch.expanded, score: scratch.poolScores[$0])
+    }
+  }
+
+  /// The best node of an upper layer by a greedy walk from node `id`.
+  private func descend(
+    _ layer: GraphLayer, from id: UInt32, _ scorer: InnerProductScorer, _ scratch: SearchScratch
+  ) throws(RetortError) -> UInt32 {
+    guard let start = layer.slot(of: id) else { return id }
+    let result: Result<UInt32, RetortError> = layer.nodes.withUnsafeBufferPointer { nodes in
+      let view = LayerView(blocks: layer.blocks, vectorIDs: nodes.baseAddress)
+      do throws(RetortError) {
+        scratch.begin(slots: nodes.count, ef: 1)
+        try scratch.start(at: start, view, scorer)
+        try scratch.walk(view, scorer)
+        return .success(nodes[Int(scratch.poolSlots[0] & ~SearchScratch.expanded)])
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  /// The number of nodes that a walk over layer 0 reaches from the entry point.
+  package func reachableCount() throws(RetortError) -> Int {
+    guard count > 0, let bottom = layers.first else { return 0 }
+    var seen = [Bool](repeating: false, count: count)
+    var stack = [entryPoint]
+    seen[Int(entryPoint)] = true
+    var reached = 1
+    while let node = stack.popLast() {
+      for next in try bottom.blocks.neighbors(of: node) where !seen[Int(next)] {
+        seen[Int(next)] = true
+        reached += 1
+        stack.append(next)
+      }
+    }
+    return reached
+  }
+}
