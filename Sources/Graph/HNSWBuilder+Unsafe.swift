@@ -17,7 +17,7 @@ import Platform
 /// Shared by the threads of one phase: each writes lists of its own in `links` and uses the scratch
 /// of its worker number.
 package struct HNSWBuilder: @unchecked Sendable {
-  private let space: LiftedSpace
+  private let space: PassageSpace
   private let parameters: HNSWParameters
   private let threads: Int
   private let links: LinkTable
@@ -63,14 +63,14 @@ package struct HNSWBuilder: @unchecked Sendable {
         "a segment holds at most 2147483647 passages; split the corpus into shards")
     }
     var builder = HNSWBuilder(
-      space: try LiftedSpace(vectors, threads: threads), parameters: parameters, threads: threads)
+      space: try PassageSpace(vectors, threads: threads), parameters: parameters, threads: threads)
     try builder.insertAll(progress)
     let reachability = try builder.connectUnreachable()
     return Output(
       layers: builder.links.layers(), entryPoint: builder.entryPoint, reachability: reachability)
   }
 
-  private init(space: LiftedSpace, parameters: HNSWParameters, threads: Int) {
+  private init(space: PassageSpace, parameters: HNSWParameters, threads: Int) {
     self.space = space
     self.parameters = parameters
     self.threads = max(threads, 1)
@@ -82,7 +82,7 @@ package struct HNSWBuilder: @unchecked Sendable {
   }
 
   /// The top level of a node: geometric with ratio 1/M, from hash(seed, id).
-  static func level(of id: Int, seed: UInt64, m: Int) -> Int {
+  package static func level(of id: Int, seed: UInt64, m: Int) -> Int {
     let bits = Hashing.mix(Hashing.mix(seed &+ 0x9E37_79B9_7F4A_7C15) ^ UInt64(id))
     let uniform = (Double(bits >> 11) + 0.5) * 0x1p-53
     return min(Int(-log(uniform) / log(Double(m))), LinkTable.maximumLevel)
@@ -117,7 +117,7 @@ package struct HNSWBuilder: @unchecked Sendable {
 
   /// Writes the lists of a node that nobody links to yet.
   private func findNeighbors(of id: UInt32, scratch: SearchScratch) throws(RetortError) {
-    let scorer = LiftedScorer(space: space, id: id)
+    let scorer = space.scorer(id)
     let level = links.level(Int(id))
     var current = entryPoint
     for layer in stride(from: topLevel, to: level, by: -1) {
@@ -226,7 +226,7 @@ extension HNSWBuilder {
     let scratch = scratches[0]
     for id in 0..<UInt32(count) where !seen[Int(id)] {
       try Interruption.check()
-      let scorer = LiftedScorer(space: space, id: id)
+      let scorer = space.scorer(id)
       let view = links.view(0)
       scratch.begin(slots: count, ef: parameters.efConstruction)
       try scratch.start(at: entryPoint, view, scorer)

@@ -2,7 +2,7 @@ import CKernels
 import Platform
 import Testing
 
-@testable import Graph
+import Graph
 
 @Suite struct AdjacencyCodecTests {
   @Test func `random lists survive the way to bytes and back`() {

@@ -1,7 +1,7 @@
 import Platform
 import Testing
 
-@testable import Graph
+import Graph
 
 /// Vectors around `centres` random directions, like sentence embeddings: clustered, anisotropic.
 func clusteredVectors(
