@@ -1,0 +1,136 @@
+import Foundation
+import Formats
+import Graph
+import Platform
+import Store
+
+/// What to build an index from, and how.
+public struct IndexBuildOptions: Sendable {
+  /// The corpus: a file, a BEIR folder or `-` for standard input.
+  public var corpus: String
+  /// The corpus' format; `.auto` decides by name and content.
+  public var format: TextFormat
+  /// The index folder to make.
+  public var output: String
+  /// Links a node makes on each layer (layer 0 keeps up to 2M).
+  public var m: Int
+  /// Candidates kept while a node looks for its neighbours.
+  public var efConstruction: Int
+  /// Passages that are encoded and made durable together.
+  public var batchSize: Int
+  /// Threads; the result does not depend on them.
+  public var threads: Int
+  /// Decides the graph's levels.
+  public var seed: UInt64
+  /// Whether to go on with an unfinished build.
+  public var resume: Bool
+  /// Whether to replace a finished index or drop an unfinished build.
+  public var overwrite: Bool
+  /// Whether bad lines are skipped and counted instead of ending the build.
+  public var skipBadLines: Bool
+
+  /// The usual values.
+  public init(corpus: String, output: String) {
+    self.corpus = corpus
+    self.output = output
+    format = .auto
+    m = 16
+    efConstruction = 200
+    batchSize = 512
+    threads = availableProcessors()
+    seed = 42
+    resume = false
+    overwrite = false
+    skipBadLines = false
+  }
+
+  var graphParameters: HNSWParameters {
+    HNSWParameters(m: m, efConstruction: efConstruction, seed: seed)
+  }
+
+  func validate() throws(RetortError) {
+    try graphParameters.validate()
+    guard (1...1_000_000).contains(batchSize) else {
+      throw RetortError(.usage, "the batch size is \(batchSize) but must lie in 1...1000000")
+    }
+    guard (1...4096).contains(threads) else {
+      throw RetortError(.usage, "the number of threads is \(threads) but must lie in 1...4096")
+    }
+  }
+}
+
+/// What a finished build did.
+public struct IndexBuildReport: Sendable, Codable, Equatable {
+  /// Passages in the index.
+  public var passages = 0
+  /// Passages encoded by this run; the others came from the run it resumed.
+  public var encoded = 0
+  /// Texts cut at the encoder's maximum length.
+  public var truncatedTexts = 0
+  /// Passages without text.
+  public var emptyTexts = 0
+  /// Bad lines skipped on request.
+  public var skippedLines = 0
+  /// Seconds of reading, tokenizing and encoding.
+  public var encodeSeconds = 0.0
+  /// Seconds of writing vectors and passages.
+  public var storeSeconds = 0.0
+  /// Seconds of building the graph.
+  public var graphSeconds = 0.0
+  /// Bytes of the finished index.
+  public var bytes = 0
+  /// Nodes reachable, and nodes that the reachability pass had to link.
+  public var reachable = 0, linkedByPass = 0
+}
+
+/// What an unfinished build was asked to do: all that decides the bytes of the result.
+struct BuildPlan: Codable, Equatable {
+  var corpus: String
+  var format: String
+  var model: String
+  var modelPath: String
+  var m: Int
+  var efConstruction: Int
+  var seed: UInt64
+  var batchSize: Int
+  var skipBadLines: Bool
+  var generation: Int
+
+  func write(to path: String) throws(RetortError) {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    do {
+      let bytes = [UInt8](try encoder.encode(self))
+      try FileSystem.replace(path, with: bytes)
+    } catch let error as RetortError {
+      throw error
+    } catch {
+      throw RetortError(.io, "the plan of the build cannot be written", path: path, cause: error)
+    }
+  }
+
+  static func read(_ path: String) throws(RetortError) -> BuildPlan {
+    let bytes = try FileSystem.read(path, limit: 1 << 20)
+    do {
+      return try JSONDecoder().decode(BuildPlan.self, from: Data(bytes))
+    } catch {
+      throw RetortError(
+        .badData, "the plan of the unfinished build is damaged; build again with --overwrite",
+        path: path, cause: error)
+    }
+  }
+
+  /// The first setting in which this plan differs from the one the build was started with.
+  func difference(from started: BuildPlan) -> String? {
+    let pairs: [(String, String, String)] = [
+      ("--corpus", corpus, started.corpus), ("--corpus-format", format, started.format),
+      ("the model (weights, tokenizer, pooling or --max-length)", model, started.model),
+      ("--m", "\(m)", "\(started.m)"),
+      ("--ef-construction", "\(efConstruction)", "\(started.efConstruction)"),
+      ("--seed", "\(seed)", "\(started.seed)"),
+      ("--batch-size", "\(batchSize)", "\(started.batchSize)"),
+      ("--skip-bad-lines", "\(skipBadLines)", "\(started.skipBadLines)"),
+    ]
+    return pairs.first { $0.1 != $0.2 }.map { "\($0.0): now \($0.1), then \($0.2)" }
+  }
+}

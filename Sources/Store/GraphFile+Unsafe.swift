@@ -1,0 +1,136 @@
+import Graph
+import Platform
+
+// graph.seg, kind GRPH:
+//   "shape"      u32 count, u32 number of layers, u32 entry point, u32 block shift
+//   per layer n, from 0 up:
+//   "nodes<n>"   u32 vector ids by slot, ascending; absent on layer 0
+//   "index<n>"   per block: u64 offset in "links<n>", u32 compressed length, u32 raw length
+//   "links<n>"   LZ4 blocks of `AdjacencyCodec` bytes, 2^shift slots each
+
+/// Writes a built graph.
+package enum GraphFileWriter {
+  private static let shift = 7
+
+  /// Writes `graph` to `path`, compressing on `threads` threads.
+  package static func write(
+    _ graph: HNSWBuilder.Output, to path: String, threads: Int
+  ) throws(RetortError) {
+    let writer = try SegmentFileWriter(path: path, kind: .graph)
+    let count = graph.layers.first.map { $0.offsets.count - 1 } ?? 0
+    try writer.begin("shape")
+    try writer.append(words: [
+      UInt32(count), UInt32(graph.layers.count), graph.entryPoint, UInt32(shift),
+    ])
+    writer.end()
+    for (number, layer) in graph.layers.enumerated() {
+      try write(layer, number: number, writer, threads: threads)
+    }
+    try writer.finish()
+  }
+
+  private static func write(
+    _ layer: HNSWBuilder.Layer, number: Int, _ writer: SegmentFileWriter, threads: Int
+  ) throws(RetortError) {
+    if number > 0 {
+      try writer.begin("nodes\(number)")
+      try writer.append(words: layer.nodes)
+      writer.end()
+    }
+    let count = layer.offsets.count - 1
+    let blocks = AdjacencyBlocks.blockCount(of: count, shift: shift)
+    var index: [UInt8] = []
+    var offset: UInt64 = 0
+    try writer.begin("links\(number)")
+    // Bounded batches: compressed in parallel, written in order.
+    for start in stride(from: 0, to: blocks, by: 1024) {
+      let batch = start..<min(blocks, start + 1024)
+      let encoded = OrderedResults<(raw: Int, bytes: [UInt8])>(count: batch.count)
+      parallelFor(batch.count, threads: threads) { item, _ in
+        let block = batch.lowerBound + item
+        let slots = (block << shift)..<min(count, (block + 1) << shift)
+        let bytes = AdjacencyCodec.encode(
+          slots: slots, offsets: layer.offsets, targets: layer.targets)
+        encoded.set(item, (bytes.count, LZ4Block.compress(bytes)))
+      }
+      for block in encoded.values {
+        index.appendInteger(offset)
+        index.appendInteger(UInt32(block.bytes.count))
+        index.appendInteger(UInt32(block.raw))
+        offset += UInt64(block.bytes.count)
+        try writer.append(block.bytes)
+      }
+    }
+    writer.end()
+    try writer.add("index\(number)", index)
+  }
+}
+
+/// A mapped graph whose neighbour lists are decoded as they are touched.
+package struct GraphFile: Sendable {
+  /// The graph.
+  package let graph: HNSWGraph
+  /// The file.
+  package let file: SegmentFile
+
+  /// Maps the file at `path`.
+  package init(path: String) throws(RetortError) {
+    file = try SegmentFile(path: path, kind: .graph)
+    let section = try file.section("shape")
+    let shape = try section.words()
+    guard shape.count == 4, shape[1] <= 31, shape[3] <= 16, shape[0] < 1 << 31,
+      (shape[0] == 0) == (shape[1] == 0), shape[0] == 0 || shape[2] < shape[0]
+    else { throw section.damaged("shape \(shape)") }
+    let count = Int(shape[0])
+    var layers: [GraphLayer] = []
+    for number in 0..<Int(shape[1]) {
+      layers.append(
+        try Self.layer(number, in: file, count: count, shift: Int(shape[3])))
+    }
+    if let top = layers.last, !top.nodes.isEmpty, !top.nodes.contains(shape[2]) {
+      throw section.damaged("the entry point is not on the top layer")
+    }
+    graph = HNSWGraph(count: count, layers: layers, entryPoint: shape[2])
+  }
+
+  private static func layer(
+    _ number: Int, in file: SegmentFile, count: Int, shift: Int
+  ) throws(RetortError) -> GraphLayer {
+    var nodes: [UInt32] = []
+    if number > 0 {
+      let section = try file.section("nodes\(number)")
+      nodes = try section.words()
+      var previous = -1
+      for node in nodes {
+        guard Int(node) > previous, Int(node) < count else {
+          throw section.damaged("node ids are not ascending below \(count)")
+        }
+        previous = Int(node)
+      }
+      guard !nodes.isEmpty else { throw section.damaged("an empty layer") }
+    }
+    let slots = number == 0 ? count : nodes.count
+    let blocks = AdjacencyBlocks.blockCount(of: slots, shift: shift)
+    let links = try file.section("links\(number)")
+    let index = try file.section("index\(number)")
+    guard index.count == blocks * 16 else { throw index.damaged("wrong length") }
+    let adjacency = AdjacencyBlocks(count: slots, shift: shift) { block throws(RetortError) in
+      let entry = try index.bytes((block * 16)..<(block * 16 + 16))
+      let offset = UInt64(littleEndian: entry.loadUnaligned(as: UInt64.self))
+      let length = Int(
+        UInt32(littleEndian: entry.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
+      let raw = Int(
+        UInt32(littleEndian: entry.loadUnaligned(fromByteOffset: 12, as: UInt32.self)))
+      guard offset <= UInt64(links.count), length <= links.count - Int(offset) else {
+        throw links.damaged("block \(block) lies outside")
+      }
+      let range = (block << shift)..<min(slots, (block + 1) << shift)
+      let packed = try links.bytes(Int(offset)..<(Int(offset) + length))
+      guard let bytes = LZ4Block.decompress(packed, length: raw),
+        let words = AdjacencyCodec.decode(bytes, slots: range, count: slots)
+      else { throw links.damaged("block \(block) does not decode") }
+      return words
+    }
+    return GraphLayer(blocks: adjacency, nodes: nodes)
+  }
+}

@@ -1,0 +1,206 @@
+import Foundation
+import Graph
+import Platform
+
+/// What an index is: which files, made from what, how. The one mutable file of an index; it is
+/// written last and replaced atomically, so it never names a file that is not whole.
+///
+/// It holds nothing that differs between two builds of the same input (no dates, no thread counts).
+public struct Manifest: Sendable, Codable, Equatable {
+  /// The encoder that made the vectors.
+  public struct Model: Sendable, Codable, Equatable {
+    /// The model's folder at build time, absolute.
+    public var path: String
+    /// Identity of weights, tokenizer and the settings below; a search must use the same.
+    public var fingerprint: String
+    /// The family: bert, distilbert, albert.
+    public var architecture: String
+    /// cls or mean.
+    public var pooling: String
+    /// Whether vectors have length 1.
+    public var normalized: Bool
+    /// Token ids a passage at most, special ones included.
+    public var maxLength: Int
+
+    /// Describes an encoder.
+    public init(
+      path: String, fingerprint: String, architecture: String, pooling: String, normalized: Bool,
+      maxLength: Int
+    ) {
+      self.path = path
+      self.fingerprint = fingerprint
+      self.architecture = architecture
+      self.pooling = pooling
+      self.normalized = normalized
+      self.maxLength = maxLength
+    }
+  }
+
+  /// What was read.
+  public struct Corpus: Sendable, Codable, Equatable {
+    /// The path as it was given.
+    public var path: String
+    /// Passages whose text was longer than the encoder takes: their vectors know only the start.
+    public var truncatedTexts: Int
+    /// Passages without text.
+    public var emptyTexts: Int
+    /// Bad lines that were skipped on request.
+    public var skippedLines: Int
+
+    /// Describes a corpus.
+    public init(path: String, truncatedTexts: Int, emptyTexts: Int, skippedLines: Int) {
+      self.path = path
+      self.truncatedTexts = truncatedTexts
+      self.emptyTexts = emptyTexts
+      self.skippedLines = skippedLines
+    }
+  }
+
+  /// How the graph was built and what came of it.
+  public struct GraphInfo: Sendable, Codable, Equatable {
+    /// Links a node makes on each layer.
+    public var m: Int
+    /// Candidates kept while building.
+    public var efConstruction: Int
+    /// Decides the levels.
+    public var seed: UInt64
+    /// The number of layers.
+    public var layers: Int
+    /// The number of links on layer 0.
+    public var links: Int
+    /// Nodes reachable over layer 0 before the reachability pass, linked by it, and after it.
+    public var reachedBefore, linkedByPass, reachable: Int
+
+    /// Describes a graph.
+    public init(
+      m: Int, efConstruction: Int, seed: UInt64, layers: Int, links: Int, reachedBefore: Int,
+      linkedByPass: Int, reachable: Int
+    ) {
+      self.m = m
+      self.efConstruction = efConstruction
+      self.seed = seed
+      self.layers = layers
+      self.links = links
+      self.reachedBefore = reachedBefore
+      self.linkedByPass = linkedByPass
+      self.reachable = reachable
+    }
+  }
+
+  /// A file of the index.
+  public struct File: Sendable, Codable, Equatable {
+    /// The path within the index folder.
+    public var name: String
+    /// Its length in bytes.
+    public var bytes: Int
+    /// CRC-32C of its first 4,096 bytes, which cover the checksums of all the rest.
+    public var headerChecksum: UInt32
+
+    /// Describes a file.
+    public init(name: String, bytes: Int, headerChecksum: UInt32) {
+      self.name = name
+      self.bytes = bytes
+      self.headerChecksum = headerChecksum
+    }
+  }
+
+  /// The version of the index format.
+  public var formatVersion: Int
+  /// Counts up with every change of the index.
+  public var generation: Int
+  /// The number of passages.
+  public var passages: Int
+  /// Components a vector.
+  public var dimension: Int
+  /// How scores are computed: "inner product".
+  public var similarity: String
+  /// The encoder.
+  public var model: Model
+  /// The corpus.
+  public var corpus: Corpus
+  /// The graph.
+  public var graph: GraphInfo
+  /// The files by role: "vectors", "passages", "graph".
+  public var files: [String: File]
+
+  /// Describes an index.
+  public init(
+    generation: Int, passages: Int, dimension: Int, model: Model, corpus: Corpus,
+    graph: GraphInfo, files: [String: File]
+  ) {
+    formatVersion = Self.currentVersion
+    self.generation = generation
+    self.passages = passages
+    self.dimension = dimension
+    similarity = "inner product"
+    self.model = model
+    self.corpus = corpus
+    self.graph = graph
+    self.files = files
+  }
+
+  /// The format version this program writes and reads.
+  public static let currentVersion = 1
+}
+
+// MARK: - On disk
+
+// manifest.json is one JSON object, {"crc32c":"xxxxxxxx","manifest":{…}}, where the checksum covers
+// the bytes of the inner object as written. Any JSON reader reads it; a changed byte is noticed.
+
+extension Manifest {
+  private static let prefix = "{\"crc32c\":\""
+  private static let middle = "\",\"manifest\":"
+  private static let suffix = "}\n"
+
+  /// The bytes of manifest.json.
+  package func encoded() throws(RetortError) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    let inner: [UInt8]
+    do {
+      inner = [UInt8](try encoder.encode(self))
+    } catch {
+      throw RetortError(.badData, "the manifest cannot be written as JSON", cause: error)
+    }
+    let checksum = Checksum.crc32c(inner)
+    let digits = String(checksum, radix: 16)
+    let padded = String(repeating: "0", count: 8 - digits.count) + digits
+    return Array((Self.prefix + padded + Self.middle).utf8) + inner + Array(Self.suffix.utf8)
+  }
+
+  /// Reads and checks manifest.json.
+  package static func read(_ path: String) throws(RetortError) -> Manifest {
+    let bytes = try FileSystem.read(path, limit: 1 << 26)
+    let start = prefix.utf8.count + 8 + middle.utf8.count
+    let damaged = RetortError(
+      .checksumMismatch,
+      "the manifest is damaged; restore it from a copy or build the index again", path: path)
+    guard bytes.count > start + suffix.utf8.count, bytes.starts(with: prefix.utf8),
+      bytes[(prefix.utf8.count + 8)..<start].elementsEqual(middle.utf8),
+      bytes.suffix(suffix.utf8.count).elementsEqual(suffix.utf8),
+      let stored = UInt32(
+        String(decoding: bytes[prefix.utf8.count..<(prefix.utf8.count + 8)], as: UTF8.self),
+        radix: 16)
+    else { throw damaged }
+    let inner = Array(bytes[start..<(bytes.count - suffix.utf8.count)])
+    guard Checksum.crc32c(inner) == stored else { throw damaged }
+    struct Version: Decodable { var formatVersion: Int }
+    do {
+      let version = try JSONDecoder().decode(Version.self, from: Data(inner)).formatVersion
+      guard version == currentVersion else {
+        throw RetortError(
+          .unsupportedVersion,
+          "the index has format version \(version), this program reads \(currentVersion); use the "
+            + "matching release or build the index again", path: path)
+      }
+      return try JSONDecoder().decode(Manifest.self, from: Data(inner))
+    } catch let error as RetortError {
+      throw error
+    } catch {
+      throw RetortError(
+        .badData, "the manifest lacks what this version needs; build the index again", path: path,
+        cause: error)
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import Platform
+import Synchronization
+
+/// A mapped file of passages; blocks are decompressed as they are asked for.
+package final class PassageFile: Sendable {
+  /// The number of passages.
+  package let count: Int
+  /// The file.
+  package let file: SegmentFile
+  private let ids: Section
+  private let idIndex: Section
+  private let texts: Section
+  private let textIndex: Section
+  private let lookup: Section
+  private let textBlocks: Int
+  private let idBlocks: Mutex<[IDBlock?]>
+
+  private struct IDBlock {
+    var bytes: [UInt8]
+    /// Places in `bytes`: one more than there are ids.
+    var starts: [Int]
+  }
+
+  /// Maps the file at `path`.
+  package init(path: String) throws(RetortError) {
+    file = try SegmentFile(path: path, kind: .passages)
+    let section = try file.section("shape")
+    let shape = LittleEndianBytes(try section.all())
+    guard let count = shape.long(0), shape.word(8) == UInt32(PassageLayout.idsPerBlock),
+      count < 1 << 31
+    else { throw section.damaged("wrong shape") }
+    self.count = Int(count)
+    ids = try file.section("ids")
+    idIndex = try file.section("idindex")
+    texts = try file.section("texts")
+    textIndex = try file.section("textindex")
+    lookup = try file.section("lookup")
+    let blocks = (self.count + PassageLayout.idsPerBlock - 1) / PassageLayout.idsPerBlock
+    guard idIndex.count == blocks * 16 else { throw idIndex.damaged("wrong length") }
+    guard lookup.count == self.count * 8 else { throw lookup.damaged("wrong length") }
+    guard textIndex.count % 24 == 0, self.count == 0 || textIndex.count > 0 else {
+      throw textIndex.damaged("wrong length")
+    }
+    textBlocks = textIndex.count / 24
+    idBlocks = Mutex(Array(repeating: nil, count: blocks))
+  }
+
+  /// The id of passage `number`, which must be less than `count`.
+  package func id(_ number: Int) throws(RetortError) -> String {
+    let block = number / PassageLayout.idsPerBlock
+    let place = number % PassageLayout.idsPerBlock
+    let result: Result<String, RetortError> = idBlocks.withLock { blocks in
+      do throws(RetortError) {
+        let known: IDBlock
+        if let block = blocks[block] {
+          known = block
+        } else {
+          known = try readIDs(block)
+          blocks[block] = known
+        }
+        let bytes = known.bytes[known.starts[place]..<known.starts[place + 1]]
+        return .success(String(decoding: bytes, as: UTF8.self))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  private func readIDs(_ block: Int) throws(RetortError) -> IDBlock {
+    let entry = LittleEndianBytes(try idIndex.bytes((block * 16)..<(block * 16 + 16)))
+    let raw = try unpack(ids, offset: entry.long(0), length: entry.word(8), raw: entry.word(12))
+    let expected = min(
+      PassageLayout.idsPerBlock, count - block * PassageLayout.idsPerBlock)
+    guard let starts = Self.starts(in: raw, at: 0, count: expected) else {
+      throw ids.damaged("block \(block)")
+    }
+    return IDBlock(bytes: raw, starts: starts)
+  }
+
+  /// The text of passage `number`, which must be less than `count`.
+  package func text(_ number: Int) throws(RetortError) -> String {
+    let index = LittleEndianBytes(try textIndex.all())
+    var low = 0
+    var high = textBlocks
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if let first = index.long(middle * 24 + 16), first <= UInt64(number) {
+        low = middle
+      } else {
+        high = middle
+      }
+    }
+    let raw = try unpack(
+      texts, offset: index.long(low * 24), length: index.word(low * 24 + 8),
+      raw: index.word(low * 24 + 12))
+    let first = Int(clamping: index.long(low * 24 + 16) ?? .max)
+    let header = raw.withUnsafeBytes { LittleEndianBytes($0).word(0) }
+    guard first <= number, let texts = header, number - first < Int(texts),
+      let starts = Self.starts(in: raw, at: 4, count: Int(texts))
+    else { throw self.texts.damaged("block \(low)") }
+    let place = number - first
+    return String(decoding: raw[starts[place]..<starts[place + 1]], as: UTF8.self)
+  }
+
+  /// The number of the passage called `id`, or nil.
+  package func number(of id: String) throws(RetortError) -> Int? {
+    let entries = LittleEndianBytes(try lookup.all())
+    let hash = PassageLayout.hash(id)
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      if let entry = entries.long(middle * 8), UInt32(entry >> 32) < hash {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+    while low < count, let entry = entries.long(low * 8), UInt32(entry >> 32) == hash {
+      let number = Int(UInt32(truncatingIfNeeded: entry))
+      guard number < count else { throw lookup.damaged("passage \(number) of \(count)") }
+      if try self.id(number) == id { return number }
+      low += 1
+    }
+    return nil
+  }
+
+  private func unpack(
+    _ section: Section, offset: UInt64?, length: UInt32?, raw: UInt32?
+  ) throws(RetortError) -> [UInt8] {
+    guard let offset, let length, let raw, offset <= UInt64(section.count),
+      UInt64(length) <= UInt64(section.count) - offset
+    else { throw section.damaged("a block lies outside") }
+    let packed = try section.bytes(Int(offset)..<(Int(offset) + Int(length)))
+    guard let bytes = LZ4Block.decompress(packed, length: Int(raw)) else {
+      throw section.damaged("a block does not decompress")
+    }
+    return bytes
+  }
+
+  /// Where strings whose u32 lengths stand at `place` begin, if they fill `bytes` exactly.
+  private static func starts(in bytes: [UInt8], at place: Int, count: Int) -> [Int]? {
+    guard count <= (bytes.count - place) / 4 else { return nil }
+    var starts = [place + 4 * count]
+    starts.reserveCapacity(count + 1)
+    return bytes.withUnsafeBytes { raw in
+      let words = LittleEndianBytes(raw)
+      for i in 0..<count {
+        guard let length = words.word(place + 4 * i) else { return nil }
+        starts.append((starts.last ?? 0) + Int(length))
+      }
+      return starts.last == bytes.count ? starts : nil
+    }
+  }
+}

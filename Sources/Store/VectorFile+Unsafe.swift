@@ -1,0 +1,89 @@
+import Graph
+import Platform
+
+// vectors.seg, kind VECS:
+//   "shape"    u32 dimension, u32 zero, u64 count
+//   "vectors"  count × dimension f32, row-major, page-aligned; a checksum block is the smallest
+//              power of two of vectors that fills 64 KiB, so that no vector straddles two
+
+/// Writes a file of vectors.
+package final class VectorFileWriter {
+  private let writer: SegmentFileWriter
+  private let dimension: Int
+  private var count = 0
+
+  /// Starts the file at `path`.
+  package init(path: String, dimension: Int) throws(RetortError) {
+    self.dimension = dimension
+    writer = try SegmentFileWriter(path: path, kind: .vectors)
+    try writer.begin(
+      "vectors", blockLength: (dimension * 4) << VectorFile.blockShift(dimension: dimension),
+      alignment: SegmentLayout.page)
+  }
+
+  /// Appends vectors given as their little-endian bytes.
+  package func append(bytes: [UInt8]) throws(RetortError) {
+    count += bytes.count / (dimension * 4)
+    try writer.append(bytes)
+  }
+
+  /// Ends the file and makes it durable.
+  package func finish() throws(RetortError) {
+    writer.end()
+    var shape: [UInt8] = []
+    shape.appendInteger(UInt32(dimension))
+    shape.appendInteger(UInt32(0))
+    shape.appendInteger(UInt64(count))
+    try writer.add("shape", shape)
+    try writer.finish()
+  }
+}
+
+/// A mapped file of vectors.
+package struct VectorFile: Sendable {
+  /// The vectors, verified as they are touched.
+  package let vectors: VectorSet
+  /// The file.
+  package let file: SegmentFile
+
+  static func blockShift(dimension: Int) -> Int {
+    var shift = 0
+    while (dimension * 4) << shift < SegmentLayout.defaultBlock { shift += 1 }
+    return shift
+  }
+
+  /// Maps the file at `path`.
+  package init(path: String) throws(RetortError) {
+    file = try SegmentFile(path: path, kind: .vectors)
+    let shape = try file.section("shape").all()
+    guard shape.count == 16 else { throw try file.section("shape").damaged("wrong length") }
+    let dimension = Int(UInt32(littleEndian: shape.loadUnaligned(as: UInt32.self)))
+    let count = UInt64(
+      littleEndian: shape.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+    let section = try file.section("vectors")
+    let (length, overflow) = count.multipliedReportingOverflow(by: UInt64(dimension) * 4)
+    guard dimension > 0, dimension <= 1 << 16, !overflow, length == UInt64(section.count),
+      count < 1 << 31
+    else { throw section.damaged("\(count) × \(dimension) floats in \(section.count) bytes") }
+    let shift = Self.blockShift(dimension: dimension)
+    guard section.blockLength == (dimension * 4) << shift else {
+      throw section.damaged("checksum blocks of \(section.blockLength) bytes")
+    }
+    let raw = section.raw
+    // An empty section has no address; one float of its own keeps the pointer valid.
+    guard let base = raw.bytes.baseAddress?.assumingMemoryBound(to: Float.self), count > 0 else {
+      vectors = VectorSet([], dimension: dimension)
+      return
+    }
+    vectors = VectorSet(
+      base: base, count: Int(count), dimension: dimension, guardian: raw.guardian,
+      blockShift: shift, owner: OwnedSection(section))
+  }
+}
+
+/// Keeps a section's mapping alive for as long as vectors are looked at.
+private final class OwnedSection: Sendable {
+  let section: Section
+
+  init(_ section: Section) { self.section = section }
+}
