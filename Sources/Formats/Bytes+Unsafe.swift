@@ -1,4 +1,3 @@
-import Foundation
 import Platform
 
 /// The text of `range` of a line whose bytes are known to be UTF-8.
@@ -24,19 +23,5 @@ func decimal(_ line: Span<UInt8>, _ range: Range<Int>) -> Double? {
     var end: UnsafeMutablePointer<CChar>?
     let value = strtod(start, &end)
     return end == start + range.count ? value : nil
-  }
-}
-
-/// Decodes a line as one JSON value.
-func decodeJSON<Value: Decodable>(
-  _ line: Span<UInt8>, as type: Value.Type, with decoder: JSONDecoder
-) throws -> Value {
-  try line.withUnsafeBufferPointer { bytes in
-    guard let start = bytes.baseAddress else { return try decoder.decode(type, from: Data()) }
-    // The decoder keeps nothing of the data, so the line's own memory serves.
-    let data = Data(
-      bytesNoCopy: UnsafeMutableRawPointer(mutating: start), count: bytes.count,
-      deallocator: .none)
-    return try decoder.decode(type, from: data)
   }
 }

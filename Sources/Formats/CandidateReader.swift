@@ -52,12 +52,10 @@ public final class CandidateReader {
         try bad.add(BadLine(defect), from: lines)
         continue
       }
-      let parsed = try lines.withLine { line throws(RetortError) in
-        parse(line, &columns)
-      }
-      switch parsed {
-      case .success(let candidate): return candidate
-      case .failure(let reason): try bad.add(reason, from: lines)
+      do throws(BadLine) {
+        return try lines.withLine { line throws(BadLine) in try parse(line, &columns) }
+      } catch {
+        try bad.add(error, from: lines)
       }
     }
     return nil
@@ -65,21 +63,19 @@ public final class CandidateReader {
 
   private func parse(
     _ line: Span<UInt8>, _ columns: inout [Range<Int>]
-  ) -> Result<Candidate, BadLine> {
+  ) throws(BadLine) -> Candidate {
     splitTabs(line, into: &columns)
     guard columns.count == 4 else {
-      return .failure(
-        BadLine(
-          "wrong number of columns",
-          "(4 expected: qid, pid, query, passage, separated by TAB; \(columns.count) found)"))
+      throw BadLine(
+        "wrong number of columns",
+        "(4 expected: qid, pid, query, passage, separated by TAB; \(columns.count) found)")
     }
     if isBlank(line, columns[0]) || isBlank(line, columns[1]) {
-      return .failure(BadLine("empty id"))
+      throw BadLine("empty id")
     }
-    return .success(
-      Candidate(
-        queryID: text(line, columns[0]), passageID: text(line, columns[1]),
-        query: dropTexts ? "" : text(line, columns[2]),
-        passage: dropTexts ? "" : text(line, columns[3])))
+    return Candidate(
+      queryID: text(line, columns[0]), passageID: text(line, columns[1]),
+      query: dropTexts ? "" : text(line, columns[2]),
+      passage: dropTexts ? "" : text(line, columns[3]))
   }
 }

@@ -77,9 +77,9 @@ package final class LineReader {
   }
 
   /// Calls `body` with the bytes of the current line, without its end.
-  package func withLine<Result>(
-    _ body: (Span<UInt8>) throws(RetortError) -> Result
-  ) throws(RetortError) -> Result {
+  package func withLine<Result, Failure: Error>(
+    _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     let bytes = UnsafeBufferPointer<UInt8>(
       start: buffer.baseAddress?.advanced(by: line.lowerBound).assumingMemoryBound(to: UInt8.self),
       count: line.count)

@@ -1,6 +1,3 @@
-import Foundation
-import Platform
-
 /// One line of a corpus or of a query file: an id and a text.
 struct TextRecord {
   var id: String
@@ -13,21 +10,19 @@ struct TextRecordParser {
   enum Layout { case tsv, jsonl }
 
   let layout: Layout
-  private let decoder = JSONDecoder()
+  private var scanner = JSONRecordScanner()
 
   init(_ layout: Layout) { self.layout = layout }
 
   /// The record on a line, nil for a blank JSON line (which holds nothing to lose).
-  func parse(_ line: Span<UInt8>) -> Result<TextRecord?, BadLine> {
+  mutating func parse(_ line: Span<UInt8>) throws(BadLine) -> TextRecord? {
     switch layout {
-    case .tsv: return parseTSV(line).map { $0 }
-    case .jsonl:
-      if isBlank(line, 0..<line.count) { return .success(nil) }
-      return parseJSON(line).map { $0 }
+    case .tsv: return try parseTSV(line)
+    case .jsonl: return isBlank(line, 0..<line.count) ? nil : try parseJSON(line)
     }
   }
 
-  private func parseTSV(_ line: Span<UInt8>) -> Result<TextRecord, BadLine> {
+  private func parseTSV(_ line: Span<UInt8>) throws(BadLine) -> TextRecord {
     let tab = UInt8(ascii: "\t")
     var first = -1
     var columns = 1
@@ -36,93 +31,24 @@ struct TextRecordParser {
       columns += 1
     }
     guard columns == 2 else {
-      return .failure(
-        BadLine("wrong number of columns", "(2 expected, id TAB text; \(columns) found)"))
+      throw BadLine("wrong number of columns", "(2 expected, id TAB text; \(columns) found)")
     }
-    if isBlank(line, 0..<first) { return .failure(BadLine("empty id")) }
-    return .success(
-      TextRecord(
-        id: Formats.text(line, 0..<first), text: Formats.text(line, first + 1..<line.count)))
+    if isBlank(line, 0..<first) { throw BadLine("empty id") }
+    return TextRecord(
+      id: Formats.text(line, 0..<first), text: Formats.text(line, first + 1..<line.count))
   }
 
-  private func parseJSON(_ line: Span<UInt8>) -> Result<TextRecord, BadLine> {
-    let fields: JSONFields
-    do {
-      fields = try decodeJSON(line, as: JSONFields.self, with: decoder)
-    } catch let error as DecodingError {
-      return .failure(BadLine(error))
-    } catch {
-      return .failure(BadLine("malformed JSON", "(\(error))"))
+  private mutating func parseJSON(_ line: Span<UInt8>) throws(BadLine) -> TextRecord {
+    let record = try scanner.scan(line)
+    guard let id = record.underscoreID ?? record.id ?? record.docid else {
+      throw BadLine("missing field \"id\"", "(\"_id\" and \"docid\" serve too)")
     }
-    guard let id = (fields._id ?? fields.id ?? fields.docid)?.text else {
-      return .failure(BadLine("missing field \"id\"", "(\"_id\" and \"docid\" serve too)"))
+    if trimmed(id).isEmpty { throw BadLine("empty id") }
+    guard let body = record.text ?? record.contents else {
+      throw BadLine("missing field \"text\"", "(\"contents\" serves too)")
     }
-    if trimmed(id).isEmpty { return .failure(BadLine("empty id")) }
-    guard let body = fields.text ?? fields.contents else {
-      return .failure(BadLine("missing field \"text\"", "(\"contents\" serves too)"))
-    }
-    guard let title = fields.title else { return .success(TextRecord(id: id, text: trimmed(body))) }
-    return .success(TextRecord(id: id, text: trimmed(title + " " + body)))
-  }
-}
-
-/// The fields that are read; all others are skipped.
-private struct JSONFields: Decodable {
-  var _id: Identifier?
-  var id: Identifier?
-  var docid: Identifier?
-  var title: String?
-  var text: String?
-  var contents: String?
-}
-
-/// An id written as text or as an integer.
-private struct Identifier: Decodable {
-  var text: String
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    do {
-      text = try container.decode(String.self)
-    } catch {
-      do {
-        text = String(try container.decode(Int64.self))
-      } catch {
-        throw DecodingError.typeMismatch(
-          String.self,
-          .init(codingPath: decoder.codingPath, debugDescription: "neither text nor an integer"))
-      }
-    }
-  }
-}
-
-extension BadLine {
-  fileprivate init(_ error: DecodingError) {
-    switch error {
-    case .typeMismatch(_, let context), .valueNotFound(_, let context):
-      guard let field = context.codingPath.first?.stringValue else {
-        self.init("not a JSON object")
-        return
-      }
-      let isID = ["_id", "id", "docid"].contains(field)
-      self.init("field \"\(field)\" is not \(isID ? "text or an integer" : "text")")
-    case .dataCorrupted(let context):
-      self.init("malformed JSON", Self.place(context))
-    default:
-      self.init("malformed JSON")
-    }
-  }
-
-  /// `at column 12`, from Foundation's description of the place.
-  private static func place(_ context: DecodingError.Context) -> String {
-    guard let cause = context.underlyingError as NSError?,
-      let text = cause.userInfo[NSDebugDescriptionErrorKey] as? String
-    else { return "(\(context.debugDescription))" }
-    if let column = text.range(of: "column ") {
-      let digits = text[column.upperBound...].prefix { $0.isASCII && $0.isNumber }
-      if !digits.isEmpty { return "at column \(digits)" }
-    }
-    return "(\(text))"
+    guard let title = record.title else { return TextRecord(id: id, text: trimmed(body)) }
+    return TextRecord(id: id, text: trimmed(title + " " + body))
   }
 }
 

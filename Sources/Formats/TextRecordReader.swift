@@ -32,29 +32,26 @@ struct TextRecordReader {
         try bad.add(BadLine(defect), from: lines)
         continue
       }
-      let parsed = try lines.withLine { line throws(RetortError) in
-        try parse(line)
-      }
-      switch parsed {
-      case .success(let record?): return record
-      case .success(nil): continue
-      case .failure(let reason): try bad.add(reason, from: lines)
+      do throws(BadLine) {
+        if let record = try lines.withLine({ line throws(BadLine) in try parse(line) }) {
+          return record
+        }
+      } catch {
+        try bad.add(error, from: lines)
       }
     }
     return nil
   }
 
-  private mutating func parse(
-    _ line: Span<UInt8>
-  ) throws(RetortError) -> Result<TextRecord?, BadLine> {
-    if let parser { return parser.parse(line) }
-    // Neither option nor name told the format: the first byte that is not blank does.
-    var first = 0
-    while first < line.count, isSpace(line[first]) { first += 1 }
-    if first == line.count { return .success(nil) }
-    let parser = TextRecordParser(line[first] == UInt8(ascii: "{") ? .jsonl : .tsv)
-    self.parser = parser
-    return parser.parse(line)
+  private mutating func parse(_ line: Span<UInt8>) throws(BadLine) -> TextRecord? {
+    if parser == nil {
+      // Neither option nor name told the format: the first byte that is not blank does.
+      var first = 0
+      while first < line.count, isSpace(line[first]) { first += 1 }
+      if first == line.count { return nil }
+      parser = TextRecordParser(line[first] == UInt8(ascii: "{") ? .jsonl : .tsv)
+    }
+    return try parser?.parse(line)
   }
 
   private static func find(_ member: String, in folder: String) throws(RetortError) -> String {
