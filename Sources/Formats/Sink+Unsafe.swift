@@ -1,0 +1,63 @@
+import Platform
+
+/// Where a writer's bytes go: a file that appears when it is finished, or an open stream.
+final class Sink {
+  private let path: String
+  private let temporary: String
+  private let file: FileWriter?
+  private let descriptor: Int32
+  private var isFinished = false
+
+  /// Opens `path`; `-` is standard output. Devices and pipes are written to directly.
+  init(path: String) throws(RetortError) {
+    self.path = path == "-" ? "standard output" : path
+    temporary = path + ".tmp"
+    if path == "-" {
+      file = nil
+      descriptor = STDOUT_FILENO
+      return
+    }
+    switch FileSystem.kind(of: path) {
+    case .folder:
+      throw RetortError(.usage, "is a folder; name a file to write", path: path)
+    case .other:
+      file = nil
+      descriptor = open(path, O_WRONLY | O_CLOEXEC)
+      guard descriptor >= 0 else { throw .system("open", path: path, errno: errno) }
+    case .nothing, .file:
+      descriptor = -1
+      file = try FileWriter(path: temporary, mode: .replace)
+    }
+  }
+
+  deinit {
+    if descriptor > STDERR_FILENO { close(descriptor) }
+    if file != nil, !isFinished { unlink(temporary) }
+  }
+
+  /// Writes bytes.
+  func write(_ bytes: [UInt8]) throws(RetortError) {
+    if let file { return try file.append(bytes) }
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        Platform.write(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done)
+      }
+      if count >= 0 {
+        done += count
+      } else if errno == EINTR {
+        try Interruption.check()
+      } else {
+        throw .system("write", path: path, errno: errno)
+      }
+    }
+  }
+
+  /// Makes a file durable and gives it its name.
+  func finish() throws(RetortError) {
+    guard let file, !isFinished else { return }
+    try file.finish()
+    try FileSystem.rename(temporary, to: path)
+    isFinished = true
+  }
+}
