@@ -72,7 +72,7 @@ package struct EncoderModel: Sendable {
 extension [Int32] {
   /// The first `limit - 1` ids and the last one, [SEP].
   func cut(to limit: Int) -> [Int32] {
-    count <= limit ? self : self[..<(limit - 1)] + self[(count - 1)...]
+    count <= limit ? self : Array(self[..<(limit - 1)] + self[(count - 1)...])
   }
 }
 
