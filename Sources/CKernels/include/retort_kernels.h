@@ -3,6 +3,7 @@
 #ifndef RETORT_KERNELS_H
 #define RETORT_KERNELS_H
 
+#include "retort_activation.h"
 #include "retort_checksum.h"
 #include "retort_cpu.h"
 #include "retort_distance.h"

@@ -1,0 +1,177 @@
+// The row kernels of activation.c over vectors of LANES floats, written once with the compiler's
+// vector types and included once per instruction set with LANES, TARGET and NAME() defined.
+// Deliberately no include guard.
+
+#define INLINE static inline __attribute__((always_inline)) TARGET
+#define KERNEL static TARGET
+
+typedef float NAME(vector) __attribute__((vector_size(LANES * 4)));
+typedef uint32_t NAME(bits) __attribute__((vector_size(LANES * 4)));
+
+#define vector NAME(vector)
+#define bits NAME(bits)
+
+INLINE vector NAME(splat)(float value) { return (vector){0} + value; }
+
+INLINE vector NAME(load)(const float *from) {
+  vector value;
+  __builtin_memcpy(&value, from, sizeof value);
+  return value;
+}
+
+INLINE void NAME(store)(float *to, vector value) { __builtin_memcpy(to, &value, sizeof value); }
+
+// The first `count` < LANES floats, the rest filled with `pad`.
+INLINE vector NAME(load_part)(const float *from, size_t count, float pad) {
+  vector value = NAME(splat)(pad);
+  __builtin_memcpy(&value, from, count * sizeof(float));
+  return value;
+}
+
+INLINE void NAME(store_part)(float *to, vector value, size_t count) {
+  __builtin_memcpy(to, &value, count * sizeof(float));
+}
+
+INLINE vector NAME(fma)(vector a, vector b, vector c) { return __builtin_elementwise_fma(a, b, c); }
+
+INLINE vector NAME(select)(bits mask, vector yes, vector no) {
+  return (vector)(((bits)yes & mask) | ((bits)no & ~mask));
+}
+
+// The larger; a NaN in `a` stays.
+INLINE vector NAME(max)(vector a, vector b) { return NAME(select)((bits)(a < b), b, a); }
+
+INLINE vector NAME(min)(vector a, vector b) { return NAME(select)((bits)(a > b), b, a); }
+
+INLINE float NAME(sum)(vector value) {
+  float total = 0;
+  for (int lane = 0; lane < LANES; lane++) total += value[lane];
+  return total;
+}
+
+// exp(x) with x clamped to ±87: x = n ln 2 + r, |r| ≤ ln(2)/2, Taylor to r⁶ (1.3e-7 relative), and
+// n added to the exponent. Adding 1.5·2²³ leaves n in the low bits of the mantissa.
+INLINE vector NAME(exp)(vector x) {
+  x = NAME(min)(NAME(max)(x, NAME(splat)(-87.0f)), NAME(splat)(87.0f));
+  vector shifted = NAME(fma)(x, NAME(splat)(1.44269504f), NAME(splat)(12582912.0f));
+  vector n = shifted - 12582912.0f;
+  vector r = NAME(fma)(n, NAME(splat)(-0.693359375f), x);
+  r = NAME(fma)(n, NAME(splat)(2.12194440e-4f), r);
+  vector p = NAME(splat)(1.0f / 720.0f);
+  p = NAME(fma)(p, r, NAME(splat)(1.0f / 120.0f));
+  p = NAME(fma)(p, r, NAME(splat)(1.0f / 24.0f));
+  p = NAME(fma)(p, r, NAME(splat)(1.0f / 6.0f));
+  p = NAME(fma)(p, r, NAME(splat)(0.5f));
+  p = NAME(fma)(p, r, NAME(splat)(1.0f));
+  p = NAME(fma)(p, r, NAME(splat)(1.0f));
+  return (vector)((bits)p + ((bits)shifted << 23));
+}
+
+// x Φ(x), with erfc(z) = (a₁t + … + a₅t⁵) exp(−z²), t = 1/(1 + 0.3275911 z), z = |x|/√2.
+INLINE vector NAME(gelu_erf_lanes)(vector x) {
+  vector z = NAME(max)(x, -x) * 0.70710678f;
+  vector t = 1.0f / NAME(fma)(z, NAME(splat)(0.3275911f), NAME(splat)(1.0f));
+  vector p = NAME(splat)(1.061405429f);
+  p = NAME(fma)(p, t, NAME(splat)(-1.453152027f));
+  p = NAME(fma)(p, t, NAME(splat)(1.421413741f));
+  p = NAME(fma)(p, t, NAME(splat)(-0.284496736f));
+  p = NAME(fma)(p, t, NAME(splat)(0.254829592f));
+  vector tail = p * t * 0.5f * NAME(exp)(-z * z);
+  return x * NAME(select)((bits)(x < 0.0f), tail, 1.0f - tail);
+}
+
+// x σ(2u), u = √(2/π)(x + 0.044715 x³), which is the tanh form.
+INLINE vector NAME(gelu_tanh_lanes)(vector x) {
+  vector inner = NAME(fma)(x * x, NAME(splat)(0.044715f), NAME(splat)(1.0f));
+  vector u = x * inner * -1.59576912f;
+  return x / (1.0f + NAME(exp)(u));
+}
+
+KERNEL void NAME(gelu_erf)(float *out, const float *x, size_t count) {
+  size_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+    NAME(store)(out + i, NAME(gelu_erf_lanes)(NAME(load)(x + i)));
+  if (i < count) {
+    size_t rest = count - i;
+    NAME(store_part)(out + i, NAME(gelu_erf_lanes)(NAME(load_part)(x + i, rest, 0)), rest);
+  }
+}
+
+KERNEL void NAME(gelu_tanh)(float *out, const float *x, size_t count) {
+  size_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+    NAME(store)(out + i, NAME(gelu_tanh_lanes)(NAME(load)(x + i)));
+  if (i < count) {
+    size_t rest = count - i;
+    NAME(store_part)(out + i, NAME(gelu_tanh_lanes)(NAME(load_part)(x + i, rest, 0)), rest);
+  }
+}
+
+KERNEL void NAME(softmax)(float *row, size_t count, float scale) {
+  if (count == 0) return;
+  size_t whole = count / LANES * LANES, rest = count - whole;
+  vector largest = NAME(splat)(row[0]);
+  for (size_t i = 0; i < whole; i += LANES) largest = NAME(max)(NAME(load)(row + i), largest);
+  if (rest) largest = NAME(max)(NAME(load_part)(row + whole, rest, row[0]), largest);
+  float top = largest[0];
+  for (int lane = 1; lane < LANES; lane++) top = top < largest[lane] ? largest[lane] : top;
+
+  vector sums = {0};
+  for (size_t i = 0; i < whole; i += LANES) {
+    vector e = NAME(exp)((NAME(load)(row + i) - top) * scale);
+    NAME(store)(row + i, e);
+    sums += e;
+  }
+  float total = NAME(sum)(sums);
+  if (rest) {
+    vector e = NAME(exp)((NAME(load_part)(row + whole, rest, top) - top) * scale);
+    NAME(store_part)(row + whole, e, rest);
+    for (size_t lane = 0; lane < rest; lane++) total += e[lane];
+  }
+  float inverse = 1.0f / total;
+  for (size_t i = 0; i < whole; i += LANES) NAME(store)(row + i, NAME(load)(row + i) * inverse);
+  for (size_t i = whole; i < count; i++) row[i] *= inverse;
+}
+
+KERNEL void NAME(layer_norm)(float *out, const float *x, const float *residual,
+                             const float *weight, const float *bias, size_t count,
+                             float epsilon) {
+  if (count == 0) return;
+  size_t whole = count / LANES * LANES;
+  vector sums = {0};
+  float total = 0;
+  for (size_t i = 0; i < whole; i += LANES) {
+    vector s = NAME(load)(x + i);
+    if (residual) s += NAME(load)(residual + i);
+    NAME(store)(out + i, s);
+    sums += s;
+  }
+  for (size_t i = whole; i < count; i++) {
+    out[i] = residual ? x[i] + residual[i] : x[i];
+    total += out[i];
+  }
+  float mean = (NAME(sum)(sums) + total) / (float)count;
+
+  vector squares = {0};
+  float square = 0;
+  for (size_t i = 0; i < whole; i += LANES) {
+    vector d = NAME(load)(out + i) - mean;
+    squares = NAME(fma)(d, d, squares);
+  }
+  for (size_t i = whole; i < count; i++) square += (out[i] - mean) * (out[i] - mean);
+  float scale = 1.0f / sqrtf((NAME(sum)(squares) + square) / (float)count + epsilon);
+
+  for (size_t i = 0; i < whole; i += LANES) {
+    vector d = (NAME(load)(out + i) - mean) * scale;
+    NAME(store)(out + i, NAME(fma)(d, NAME(load)(weight + i), NAME(load)(bias + i)));
+  }
+  for (size_t i = whole; i < count; i++) out[i] = (out[i] - mean) * scale * weight[i] + bias[i];
+}
+
+#undef vector
+#undef bits
+#undef INLINE
+#undef KERNEL
+#undef LANES
+#undef TARGET
+#undef NAME

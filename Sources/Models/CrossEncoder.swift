@@ -1,0 +1,101 @@
+import Platform
+import Tensors
+import Text
+
+/// A pair of texts as token ids, `[CLS] query [SEP] passage [SEP]`.
+public struct TokenizedPair: Sendable {
+  /// Token ids, special ones included.
+  public var ids: [Int32]
+  /// 0 for the query's part, 1 for the passage's.
+  public var types: [Int32]
+
+  /// Makes a pair; `types` must be as long as `ids`.
+  public init(ids: [Int32], types: [Int32]) {
+    precondition(ids.count == types.count, "one type per token")
+    self.ids = ids
+    self.types = types
+  }
+}
+
+/// BERT_CAT: a score for a query and a passage read together.
+///
+/// One linear unit over the pooler's output (BERT, ALBERT), over the raw [CLS] vector
+/// (DistilBERT), or over the hidden layer that `DistilBertForSequenceClassification` adds
+/// (`pre_classifier`, ReLU). The score is an unbounded logit.
+public final class CrossEncoder: Sendable {
+  private let transformer: Transformer
+  private let pooler: (weights: LinearWeights, function: Activation)?
+  private let head: LinearWeights
+  private let tokenizer: Tokenizer?
+  private let runner = MicroBatchRunner()
+
+  /// The longest pair in tokens, special ones included; longer pairs are cut.
+  public let maxLength: Int
+
+  /// Loads a model directory with a one-output classification head.
+  public convenience init(directory: String, maxLength: Int? = nil) throws(RetortError) {
+    try self.init(directory: directory, maxLength: maxLength, tokenizes: true)
+  }
+
+  /// `tokenizes: false` loads a directory without a tokenizer, for pairs of ids only.
+  package init(directory: String, maxLength: Int?, tokenizes: Bool) throws(RetortError) {
+    let model = try ModelFiles(directory)
+    let configuration = try ModelConfiguration(model)
+    let width = configuration.width
+    self.maxLength = try MaxLength.decide(
+      model, positions: configuration.positions, asked: maxLength
+    ).value
+    var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
+    transformer = try Transformer(configuration, &reader)
+    if let name = TensorNames(configuration.architecture).pooler {
+      pooler = (try reader.linear(name, outputs: width, inputs: width), .tanh)
+    } else if reader.hasHead("pre_classifier.weight") {
+      pooler = (try reader.head("pre_classifier", outputs: width, inputs: width), .relu)
+    } else {
+      pooler = nil
+    }
+    if let outputs = reader.headRows("classifier.weight"), outputs != 1 {
+      throw RetortError(
+        .dimensionMismatch,
+        "has a classifier of \(outputs) outputs; a re-ranker needs one score: use a model trained "
+          + "for ranking", path: directory)
+    }
+    head = try reader.head("classifier", outputs: 1, inputs: width)
+    tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
+    try tokenizer?.check(against: configuration, directory: directory)
+  }
+
+  /// One score per sequence of the batch, [sequences × 1].
+  package func forward<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch) -> Ops.Value {
+    var z = ops.rows(transformer.forward(ops, batch), batch.firstRows)
+    if let pooler { z = ops.activate(ops.linear(z, pooler.weights), pooler.function) }
+    return ops.linear(z, head)
+  }
+
+  /// Scores pairs of ids, in order; the same bytes for every number of threads.
+  ///
+  /// Ids must lie in the vocabulary. A pair longer than the position table loses its middle.
+  public func score(_ pairs: [TokenizedPair], threads: Int) -> [Float] {
+    let limit = transformer.configuration.positions
+    return runner.run(
+      lengths: pairs.map { min($0.ids.count, limit) }, width: 1, threads: threads
+    ) { ops, indices in
+      var batch = RaggedBatch()
+      for index in indices {
+        let pair = pairs[index]
+        batch.append(pair.ids.cut(to: limit), types: pair.types.cut(to: limit))
+      }
+      return forward(ops, batch)
+    }
+  }
+
+  /// Scores every passage for `query`, in order.
+  public func score(query: String, passages: [String], threads: Int) -> [Float] {
+    guard let tokenizer else { return [] }
+    let pairs = passages.map { passage in
+      let pair = tokenizer.encodePair(query, passage, maxLength: maxLength)
+      return TokenizedPair(ids: pair.ids, types: pair.types)
+    }
+    return score(pairs, threads: threads)
+  }
+}

@@ -1,0 +1,166 @@
+import Platform
+import Tensors
+
+/// The families of encoders that are understood.
+public enum Architecture: String, Sendable, Codable {
+  /// BERT and its like (MiniLM).
+  case bert
+  /// DistilBERT: no token types, no pooler.
+  case distilbert
+  /// ALBERT: factorised embeddings, one layer repeated.
+  case albert
+}
+
+/// What `config.json` says, in one vocabulary for all families.
+package struct ModelConfiguration: Sendable {
+  /// The family.
+  package var architecture: Architecture
+  /// Entries of the word table.
+  package var vocabularySize: Int
+  /// Entries of the position table: the longest sequence.
+  package var positions: Int
+  /// Entries of the type table, 0 without one.
+  package var types: Int
+  /// The width of the embedding tables; differs from `width` in ALBERT.
+  package var embeddingWidth: Int
+  /// The width of the hidden states.
+  package var width: Int
+  /// Layers applied (ALBERT applies the same one every time).
+  package var layers: Int
+  /// Attention heads.
+  package var heads: Int
+  /// The width between the two feed-forward products.
+  package var innerWidth: Int
+  /// The feed-forward activation.
+  package var activation: Activation
+  /// ε of every layer normalisation.
+  package var epsilon: Float
+}
+
+/// The fields of `config.json` that matter, under all the names the families give them.
+struct ConfigurationFile: Decodable {
+  var model_type: String?
+  var vocab_size: Int?
+  var max_position_embeddings: Int?
+  var type_vocab_size: Int?
+  var embedding_size: Int?
+  var hidden_size: Int?
+  var num_hidden_layers: Int?
+  var num_attention_heads: Int?
+  var intermediate_size: Int?
+  var hidden_act: String?
+  var layer_norm_eps: Double?
+  var position_embedding_type: String?
+  var is_decoder: Bool?
+  // DistilBERT
+  var dim: Int?
+  var n_layers: Int?
+  var n_heads: Int?
+  var hidden_dim: Int?
+  var activation: String?
+  // ALBERT
+  var num_hidden_groups: Int?
+  var inner_group_num: Int?
+}
+
+extension ModelConfiguration {
+  init(_ model: ModelFiles) throws(RetortError) {
+    let path = model.path("config.json")
+    guard let file = try model.json("config.json", as: ConfigurationFile.self) else {
+      throw RetortError(
+        .missingInput, "has no config.json; name the folder of a Hugging Face model",
+        path: model.directory)
+    }
+    guard let type = file.model_type, let architecture = Architecture(rawValue: type) else {
+      throw RetortError(
+        .badData,
+        "has the model_type '\(file.model_type ?? "")'; supported are bert, distilbert and albert",
+        path: path)
+    }
+    self.architecture = architecture
+    let distil = architecture == .distilbert
+    func size(
+      _ value: Int?, _ name: String, limit: Int = Self.largestSize
+    ) throws(RetortError) -> Int {
+      guard let value else {
+        throw RetortError(.badData, "has no \(name); download it again", path: path)
+      }
+      guard (1...limit).contains(value) else {
+        throw RetortError(
+          .badData, "has \(name) = \(value), outside 1...\(limit); correct it",
+          path: path)
+      }
+      return value
+    }
+    vocabularySize = try size(file.vocab_size, "vocab_size")
+    positions = try size(file.max_position_embeddings ?? 512, "max_position_embeddings")
+    types = distil ? 0 : try size(file.type_vocab_size ?? 2, "type_vocab_size")
+    width = try distil ? size(file.dim, "dim") : size(file.hidden_size, "hidden_size")
+    embeddingWidth =
+      architecture == .albert ? try size(file.embedding_size ?? 128, "embedding_size") : width
+    layers =
+      try distil
+      ? size(file.n_layers, "n_layers", limit: Self.mostLayers)
+      : size(file.num_hidden_layers, "num_hidden_layers", limit: Self.mostLayers)
+    heads =
+      try distil
+      ? size(file.n_heads, "n_heads") : size(file.num_attention_heads, "num_attention_heads")
+    innerWidth =
+      try distil
+      ? size(file.hidden_dim, "hidden_dim") : size(file.intermediate_size, "intermediate_size")
+    guard width % heads == 0 else {
+      throw RetortError(
+        .badData, "has \(heads) attention heads, which do not divide the width \(width); correct it",
+        path: path)
+    }
+    activation = try Self.activation(file, architecture, path: path)
+    let epsilon = distil ? 1e-12 : file.layer_norm_eps ?? 1e-12
+    guard epsilon >= 0, epsilon < 1 else {
+      throw RetortError(.badData, "has layer_norm_eps = \(epsilon); correct it", path: path)
+    }
+    self.epsilon = Float(epsilon)
+    try Self.refuse(file, path: path)
+  }
+
+  /// A bound on every size, so that products of two of them cannot overflow.
+  private static let largestSize = 1 << 28
+  private static let mostLayers = 1024
+
+  private static func activation(
+    _ file: ConfigurationFile, _ architecture: Architecture, path: String
+  ) throws(RetortError) -> Activation {
+    let name =
+      switch architecture {
+      case .bert: file.hidden_act ?? "gelu"
+      case .distilbert: file.activation ?? "gelu"
+      case .albert: file.hidden_act ?? "gelu_new"
+      }
+    switch name {
+    case "gelu": return .geluErf
+    case "gelu_new", "gelu_pytorch_tanh", "gelu_fast": return .geluTanh
+    default:
+      throw RetortError(
+        .badData,
+        "has the \(architecture == .distilbert ? "activation" : "hidden_act") '\(name)'; supported "
+          + "are gelu, gelu_new, gelu_fast and gelu_pytorch_tanh", path: path)
+    }
+  }
+
+  /// Throws for what would silently give other numbers than the model's authors meant.
+  private static func refuse(_ file: ConfigurationFile, path: String) throws(RetortError) {
+    if let kind = file.position_embedding_type, kind != "absolute" {
+      throw RetortError(
+        .badData, "has the position_embedding_type '\(kind)'; only absolute is supported",
+        path: path)
+    }
+    if file.is_decoder == true {
+      throw RetortError(.badData, "describes a decoder; only encoders are supported", path: path)
+    }
+    for (count, name) in [
+      (file.num_hidden_groups, "num_hidden_groups"), (file.inner_group_num, "inner_group_num"),
+    ] where (count ?? 1) != 1 {
+      throw RetortError(
+        .badData, "has \(name) = \(count ?? 1); only 1 is supported", path: path)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import Platform
+import Synchronization
+import Tensors
+import Text
+
+/// Turns texts into vectors with a model directory's tokenizer and encoder.
+///
+/// Scores are inner products of these vectors. Safe to use from many threads; calls share the
+/// weights.
+public final class TextEncoder: Sendable {
+  private let model: EncoderModel
+  private let tokenizer: Tokenizer
+
+  /// What was understood of the directory.
+  public let summary: ModelSummary
+
+  /// Loads the model at `directory` (`config.json`, `model.safetensors`, the tokenizer's files and,
+  /// where present, those of sentence-transformers).
+  ///
+  /// Throws one error that names the file and the remedy for whatever is missing, damaged or not
+  /// supported.
+  public init(directory: String, options: EncoderOptions = .init()) throws(RetortError) {
+    let model = try EncoderModel(directory: directory, options: options)
+    let tokenizer = try Tokenizer(directory: directory)
+    try tokenizer.check(against: model.transformer.configuration, directory: directory)
+    self.model = model
+    self.tokenizer = tokenizer
+    summary = ModelSummary(model, tokenizer)
+  }
+
+  /// The width of a vector.
+  public var dimension: Int { model.dimension }
+
+  /// The longest sequence in tokens, [CLS] and [SEP] included; longer texts are cut.
+  public var maxLength: Int { summary.maxLength.value }
+
+  /// The identity of weights, configuration, tokenizer, pooling, normalisation and length: equal
+  /// fingerprints mean equal vectors. Does not depend on where the model lies.
+  public var fingerprint: String { summary.fingerprint }
+
+  /// The token ids of `text`, [CLS] and [SEP] included, at most `maxLength`.
+  public func tokenize(_ text: String) -> TokenizedText {
+    tokenizer.encode(text, maxLength: maxLength)
+  }
+
+  /// Encodes sequences of token ids that already hold their special tokens.
+  ///
+  /// Returns vectors row by row, [sequences × dimension], in the order given and with the same bytes
+  /// for every number of threads. Ids must lie in the vocabulary. An empty sequence gives zeros.
+  public func encode(_ sequences: [[Int32]], threads: Int) -> [Float] {
+    model.encode(sequences, threads: threads)
+  }
+
+  /// Tokenises and encodes texts; vectors row by row, [texts × dimension].
+  public func encode(texts: [String], threads: Int) -> [Float] {
+    encode(tokenizer.encode(texts, maxLength: maxLength, threads: threads), threads: threads)
+  }
+}
+
+extension Tokenizer {
+  /// Ids must never point past the word table.
+  func check(
+    against configuration: ModelConfiguration, directory: String
+  ) throws(RetortError) {
+    guard vocabularySize <= configuration.vocabularySize else {
+      throw RetortError(
+        .dimensionMismatch,
+        "has a tokenizer of \(vocabularySize) words but vectors for "
+          + "\(configuration.vocabularySize) only; the files do not belong together: "
+          + "download the model again", path: directory)
+    }
+  }
+
+  /// The ids of many texts, in order.
+  func encode(_ texts: [String], maxLength: Int, threads: Int) -> [[Int32]] {
+    let block = 64
+    let blocks = (texts.count + block - 1) / block
+    let results = Mutex([[[Int32]]](repeating: [], count: blocks))
+    parallelFor(blocks, threads: threads) { item, _ in
+      let range = item * block..<min((item + 1) * block, texts.count)
+      let ids = texts[range].map { encode($0, maxLength: maxLength).ids }
+      results.withLock { $0[item] = ids }
+    }
+    return results.withLock { Array($0.joined()) }
+  }
+}
+
+extension ModelSummary {
+  init(_ model: EncoderModel, _ tokenizer: Tokenizer) {
+    let configuration = model.transformer.configuration
+    architecture = configuration.architecture
+    layers = configuration.layers
+    hiddenSize = configuration.width
+    attentionHeads = configuration.heads
+    intermediateSize = configuration.innerWidth
+    embeddingSize = configuration.embeddingWidth
+    vocabularySize = configuration.vocabularySize
+    positions = configuration.positions
+    activation = configuration.activation.rawValue
+    pooling = model.decisions.pooling
+    normalize = model.decisions.normalize
+    maxLength = model.maxLength
+    parameters = model.parameters
+    precision = Precision.float32.rawValue
+    storedPrecision = model.formats
+    self.tokenizer = tokenizer.kind
+    fingerprint = Models.fingerprint(of: model.identity + ["tokenizer " + tokenizer.fingerprint])
+    ignoredTensors = model.ignored
+    notes = model.decisions.notes
+  }
+}

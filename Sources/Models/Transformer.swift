@@ -1,0 +1,99 @@
+import Platform
+import Tensors
+
+/// The weights of one layer.
+package struct TransformerLayer: Sendable {
+  /// Queries, keys and values in one product: [3d × d].
+  package var attention: LinearWeights
+  /// The projection of the concatenated heads: [d × d].
+  package var attentionOutput: LinearWeights
+  /// After attention and its residual.
+  package var attentionNorm: LayerNormWeights
+  /// The first feed-forward product: [f × d].
+  package var inner: LinearWeights
+  /// The second feed-forward product: [d × f].
+  package var output: LinearWeights
+  /// After the feed-forward part and its residual.
+  package var outputNorm: LayerNormWeights
+}
+
+/// A bidirectional post-norm Transformer encoder: BERT, DistilBERT or ALBERT.
+///
+/// Devlin et al. 2018 (arXiv:1810.04805), Sanh et al. 2019 (arXiv:1910.01108), Lan et al. 2019
+/// (arXiv:1909.11942). The families differ only in which optional parts exist, so this is the one
+/// forward pass of all three, for inference and for training.
+package struct Transformer: Sendable {
+  /// The sizes.
+  package var configuration: ModelConfiguration
+  /// Word vectors, [V × e].
+  package var words: EmbeddingWeights
+  /// Position vectors, [P × e].
+  package var positions: EmbeddingWeights
+  /// Token-type vectors, [types × e]; none in DistilBERT.
+  package var types: EmbeddingWeights?
+  /// Over the sum of the three.
+  package var embeddingNorm: LayerNormWeights
+  /// From the embedding width to the hidden width, [d × e]; ALBERT only.
+  package var embeddingProjection: LinearWeights?
+  /// The layers in order; ALBERT's are all the same.
+  package var layers: [TransformerLayer]
+
+  /// The input of the first layer, [tokens × d].
+  package func embed<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch) -> Ops.Value {
+    var lookups = [(words, batch.ids), (positions, batch.positions)]
+    if let types { lookups.append((types, batch.types)) }
+    let x = ops.layerNorm(ops.embed(lookups), residual: nil, embeddingNorm)
+    guard let embeddingProjection else { return x }
+    return ops.linear(x, embeddingProjection)
+  }
+
+  /// Layer `index` over `x`, [tokens × d].
+  package func apply<Ops: Operators>(
+    layer index: Int, _ ops: Ops, _ x: Ops.Value, _ batch: RaggedBatch
+  ) -> Ops.Value {
+    let layer = layers[index]
+    let attended = ops.attention(
+      ops.linear(x, layer.attention), heads: configuration.heads, offsets: batch.offsets)
+    let middle = ops.layerNorm(
+      ops.linear(attended, layer.attentionOutput), residual: x, layer.attentionNorm)
+    let inner = ops.activate(ops.linear(middle, layer.inner), configuration.activation)
+    return ops.layerNorm(ops.linear(inner, layer.output), residual: middle, layer.outputNorm)
+  }
+
+  /// The last layer's output, [tokens × d].
+  package func forward<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch) -> Ops.Value {
+    var x = embed(ops, batch)
+    for index in layers.indices { x = apply(layer: index, ops, x, batch) }
+    return x
+  }
+}
+
+/// Runs a forward pass over many sequences in micro-batches, on several threads.
+struct MicroBatchRunner: Sendable {
+  /// Tokens per micro-batch: tall enough for fast products, small enough for the cache.
+  static let tokens = 512
+
+  private let pool = WorkspacePool()
+
+  /// Rows in the order of `lengths`, each `width` wide.
+  ///
+  /// `body` gets the indices of one micro-batch and returns one row for each. The batches depend on
+  /// the lengths alone, so the result's bytes do not depend on `threads`. Sequences of length 0
+  /// give rows of zeros.
+  func run(
+    lengths: [Int], width: Int, threads: Int,
+    _ body: @Sendable (InferenceOperators, [Int]) -> Matrix
+  ) -> [Float] {
+    let results = Matrix(rows: lengths.count, columns: width)
+    let batches = MicroBatches.plan(lengths: lengths, tokens: Self.tokens)
+    let workspaces = pool.take(max(1, min(threads, batches.count)))
+    parallelFor(batches.count, threads: threads) { item, worker in
+      let rows = body(InferenceOperators(workspace: workspaces[worker]), batches[item])
+      for (row, index) in batches[item].enumerated() {
+        results.copyRow(row, of: rows, to: index)
+      }
+    }
+    pool.put(workspaces)
+    return results.values
+  }
+}

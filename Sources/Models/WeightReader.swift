@@ -1,0 +1,153 @@
+import Formats
+import Platform
+import Tensors
+
+/// Takes the tensors of a model by name and shape, and remembers which were taken.
+struct WeightReader {
+  private let files: TensorFiles
+  /// What precedes the encoder's tensor names in this file: nothing, `bert.`, `0.auto_model.`, …
+  let prefix: String
+  /// One line per tensor taken: canonical name, format, shape and checksum.
+  private(set) var record: [String] = []
+  private var taken: Set<String> = []
+  /// The number formats seen.
+  private(set) var formats: Set<String> = []
+  /// The number of values taken.
+  private(set) var parameters = 0
+
+  private static let wordTable = "embeddings.word_embeddings.weight"
+
+  init(_ files: TensorFiles, architecture: Architecture) throws(RetortError) {
+    self.files = files
+    let prefixes = files.names.filter { $0.hasSuffix(Self.wordTable) }
+      .map { String($0.dropLast(Self.wordTable.count)) }
+      .filter { $0.isEmpty || $0.hasSuffix(".") }
+    if let usual = prefixes.first(where: { ["", architecture.rawValue + "."].contains($0) }) {
+      prefix = usual
+    } else if prefixes.count == 1 {
+      prefix = prefixes[0]
+    } else if prefixes.isEmpty {
+      throw Self.missing(Self.wordTable, path: files.path)
+    } else {
+      throw RetortError(
+        .badData, "holds several encoders (\(prefixes.joined(separator: ", "))); keep one",
+        path: files.path)
+    }
+  }
+
+  /// Names of tensors that were not taken, sorted.
+  var ignored: [String] { files.names.filter { !taken.contains($0) } }
+
+  func hasHead(_ name: String) -> Bool { files[name] != nil }
+
+  func headRows(_ name: String) -> Int? { files[name]?.tensor.shape.first }
+
+  // MARK: Tensors of the encoder (with the prefix)
+
+  mutating func linear(_ name: String, outputs: Int, inputs: Int) throws(RetortError)
+    -> LinearWeights
+  {
+    try stacked([name], outputs: outputs, inputs: inputs)
+  }
+
+  /// Several layers over the same input as one: their rows below each other.
+  mutating func stacked(_ names: [String], outputs: Int, inputs: Int) throws(RetortError)
+    -> LinearWeights
+  {
+    let weights = try names.map { name throws(RetortError) in
+      try find(prefix + name + ".weight", as: name + ".weight", shape: [outputs, inputs])
+    }
+    let biases = try names.map { name throws(RetortError) in
+      try find(prefix + name + ".bias", as: name + ".bias", shape: [outputs])
+    }
+    return LinearWeights(
+      weight: try read(weights, columns: inputs), bias: try vector(biases))
+  }
+
+  mutating func embedding(_ name: String, rows: Int, width: Int) throws(RetortError)
+    -> EmbeddingWeights
+  {
+    let source = try find(prefix + name + ".weight", as: name + ".weight", shape: [rows, width])
+    return EmbeddingWeights(table: try read([source], columns: width))
+  }
+
+  /// Old TensorFlow conversions call the two vectors gamma and beta.
+  mutating func layerNorm(_ name: String, width: Int, epsilon: Float) throws(RetortError)
+    -> LayerNormWeights
+  {
+    var vectors: [Matrix] = []
+    for (part, alias) in [("weight", "gamma"), ("bias", "beta")] {
+      let usual = prefix + name + "." + part
+      let old = prefix + name + "." + alias
+      let source = try find(
+        files[usual] == nil && files[old] != nil ? old : usual, as: name + "." + part,
+        shape: [width])
+      vectors.append(try vector([source]))
+    }
+    return LayerNormWeights(weight: vectors[0], bias: vectors[1], epsilon: epsilon)
+  }
+
+  // MARK: Tensors of a head (never prefixed)
+
+  mutating func head(_ name: String, outputs: Int, inputs: Int) throws(RetortError)
+    -> LinearWeights
+  {
+    let weight = try find(name + ".weight", as: name + ".weight", shape: [outputs, inputs])
+    let bias = try find(name + ".bias", as: name + ".bias", shape: [outputs])
+    return LinearWeights(
+      weight: try read([weight], columns: inputs), bias: try vector([bias]))
+  }
+
+  // MARK: One tensor
+
+  /// A tensor of the expected shape, not yet copied: memory is only asked for what a file holds.
+  private struct Source {
+    var canonical: String
+    var file: SafeTensors
+    var tensor: SafeTensors.Tensor
+  }
+
+  private func find(
+    _ name: String, as canonical: String, shape: [Int]
+  ) throws(RetortError) -> Source {
+    guard let (file, tensor) = files[name] else { throw Self.missing(name, path: files.path) }
+    guard tensor.shape == shape else {
+      throw RetortError(
+        .dimensionMismatch,
+        "the tensor '\(name)' has the shape \(tensor.shape), but config.json makes it \(shape); "
+          + "the two do not belong together: download the model again", path: file.path)
+    }
+    return Source(canonical: canonical, file: file, tensor: tensor)
+  }
+
+  private mutating func vector(_ sources: [Source]) throws(RetortError) -> Matrix {
+    let column = try read(sources, columns: 1)
+    return Matrix(buffer: column.buffer, rows: 1, columns: column.rows)
+  }
+
+  /// The tensors' rows below each other.
+  private mutating func read(_ sources: [Source], columns: Int) throws(RetortError) -> Matrix {
+    let count = sources.reduce(0) { $0 + $1.tensor.count }
+    let matrix = Matrix(rows: count / columns, columns: columns)
+    var offset = 0
+    for source in sources {
+      let (file, tensor) = (source.file, source.tensor)
+      let target = matrix.storage[offset..<offset + tensor.count]
+      try file.readFloats(tensor, into: UnsafeMutableBufferPointer(rebasing: target))
+      offset += tensor.count
+      let checksum = Checksum.crc32c(file.bytes(of: tensor))
+      record.append("\(source.canonical) \(tensor.type.rawValue) \(tensor.shape) \(checksum)")
+      taken.insert(tensor.name)
+      formats.insert(tensor.type.rawValue)
+      parameters += tensor.count
+    }
+    return matrix
+  }
+
+  private static func missing(_ name: String, path: String) -> RetortError {
+    RetortError(
+      .badData,
+      "has no tensor '\(name)', which the model needs; it is incomplete or of another "
+        + "architecture than config.json says: download the model again", path: path)
+  }
+}
