@@ -42,8 +42,10 @@ public final class CrossEncoder: Sendable {
     let model = try ModelFiles(directory)
     let configuration = try ModelConfiguration(model)
     let width = configuration.width
+    tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
     self.maxLength = try MaxLength.decide(
-      model, positions: configuration.positions, asked: maxLength
+      model, positions: configuration.positions,
+      declared: tokenizer?.declaredMaxLength ?? .init(), asked: maxLength
     ).value
     var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
     transformer = try Transformer(configuration, &reader)
@@ -61,8 +63,15 @@ public final class CrossEncoder: Sendable {
           + "for ranking", path: directory)
     }
     head = try reader.head("classifier", outputs: 1, inputs: width)
-    tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
     try tokenizer?.check(against: configuration, directory: directory)
+    let highestType = tokenizer?.encodePair("a", "b", maxLength: 8).types.max() ?? 0
+    guard configuration.types == 0 || highestType < configuration.types else {
+      throw RetortError(
+        .dimensionMismatch,
+        "has a tokenizer that gives token type \(highestType) but vectors for "
+          + "\(configuration.types) types only; the files do not belong together: download the "
+          + "model again", path: directory)
+    }
   }
 
   /// One score per sequence of the batch, [sequences × 1].

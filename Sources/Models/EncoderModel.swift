@@ -1,5 +1,6 @@
 import Platform
 import Tensors
+import Text
 
 /// An encoder without its tokenizer: token ids in, vectors out.
 package struct EncoderModel: Sendable {
@@ -22,13 +23,16 @@ package struct EncoderModel: Sendable {
   /// The width of a vector.
   package var dimension: Int { transformer.configuration.width }
 
-  /// Loads a model directory.
-  package init(directory: String, options: EncoderOptions = .init()) throws(RetortError) {
+  /// Loads a model directory; `declared` is what the tokenizer's files say about lengths.
+  package init(
+    directory: String, options: EncoderOptions = .init(),
+    declared: Tokenizer.DeclaredLengths = .init()
+  ) throws(RetortError) {
     let model = try ModelFiles(directory)
     let configuration = try ModelConfiguration(model)
     decisions = try EncodingDecisions(model, options)
     maxLength = try MaxLength.decide(
-      model, positions: configuration.positions, asked: options.maxLength)
+      model, positions: configuration.positions, declared: declared, asked: options.maxLength)
     var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
     transformer = try Transformer(configuration, &reader)
     pooling = decisions.pooling.value

@@ -1,4 +1,5 @@
 import Platform
+import Text
 
 /// How token vectors become one vector.
 public enum Pooling: String, Sendable, CaseIterable, Codable {
@@ -135,18 +136,12 @@ struct EncodingDecisions {
 /// How long sequences may get.
 enum MaxLength {
   private struct SentenceBert: Decodable { var max_seq_length: Int? }
-  private struct TokenizerConfig: Decodable { var model_max_length: Double? }
-  private struct TokenizerFile: Decodable {
-    struct Truncation: Decodable { var max_length: Int? }
-    var truncation: Truncation?
-  }
-
   /// [CLS], one token and [SEP].
   static let shortest = 3
 
   /// The first source that says, limited by the position table; the reason names those that differ.
   static func decide(
-    _ model: ModelFiles, positions: Int, asked: Int?
+    _ model: ModelFiles, positions: Int, declared: Tokenizer.DeclaredLengths, asked: Int?
   ) throws(RetortError) -> Decision<Int> {
     if let asked {
       guard asked >= shortest, asked <= positions else {
@@ -162,15 +157,11 @@ enum MaxLength {
     if let length = try model.json(sentence, as: SentenceBert.self)?.max_seq_length {
       sources.append((sentence, length))
     }
-    if let length = try model.json("tokenizer.json", as: TokenizerFile.self)?.truncation?.max_length
-    {
+    if let length = declared.truncation {
       sources.append(("the truncation of tokenizer.json", length))
     }
-    // "No limit" is written as 1e30.
-    if let length = try model.json("tokenizer_config.json", as: TokenizerConfig.self)?
-      .model_max_length, length >= 1, length <= 1e9
-    {
-      sources.append(("model_max_length of tokenizer_config.json", Int(length)))
+    if let length = declared.modelMaximum {
+      sources.append(("model_max_length of tokenizer_config.json", length))
     }
     guard let first = sources.first else {
       return Decision(value: positions, reason: "max_position_embeddings; no other file says")

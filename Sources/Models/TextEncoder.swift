@@ -20,8 +20,9 @@ public final class TextEncoder: Sendable {
   /// Throws one error that names the file and the remedy for whatever is missing, damaged or not
   /// supported.
   public init(directory: String, options: EncoderOptions = .init()) throws(RetortError) {
-    let model = try EncoderModel(directory: directory, options: options)
     let tokenizer = try Tokenizer(directory: directory)
+    let model = try EncoderModel(
+      directory: directory, options: options, declared: tokenizer.declaredMaxLength)
     try tokenizer.check(against: model.transformer.configuration, directory: directory)
     self.model = model
     self.tokenizer = tokenizer
@@ -106,6 +107,6 @@ extension ModelSummary {
     self.tokenizer = tokenizer.kind
     fingerprint = Models.fingerprint(of: model.identity + ["tokenizer " + tokenizer.fingerprint])
     ignoredTensors = model.ignored
-    notes = model.decisions.notes
+    notes = model.decisions.notes + tokenizer.notes
   }
 }

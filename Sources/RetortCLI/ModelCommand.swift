@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// `retort model`: verbs about models.
+struct ModelCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "model",
+    abstract: "Fetch and inspect models.",
+    subcommands: [ModelInfoCommand.self]
+  )
+}

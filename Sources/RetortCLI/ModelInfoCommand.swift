@@ -1,0 +1,49 @@
+import ArgumentParser
+import Foundation
+import Retort
+
+/// `retort model info`: prints what was understood of a model directory.
+struct ModelInfoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info",
+    abstract: "Print what is understood of a model directory, and why.",
+    discussion: """
+      Loads the model as every other command does, so that what it prints is what they use, and an \
+      error here is the error they would give. The directory is one of Hugging Face or \
+      sentence-transformers: config.json, model.safetensors and the tokenizer's files.
+      """)
+
+  @Argument(help: "The model's directory.", completion: .directory)
+  var directory: String
+
+  @Option(help: "How token vectors become one: cls or mean (default: what the files say).")
+  var pooling: Pooling?
+
+  @Flag(inversion: .prefixedNo, help: "Scale vectors to length 1 (default: what the files say).")
+  var normalize: Bool?
+
+  @Option(help: "The longest sequence in tokens (default: what the files say).")
+  var maxLength: Int?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    try runReportingErrors {
+      var options = EncoderOptions()
+      options.pooling = pooling
+      options.normalize = normalize
+      options.maxLength = maxLength
+      let summary = try TextEncoder(directory: directory, options: options).summary
+      if json {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(summary), as: UTF8.self))
+      } else {
+        print(summary.description)
+      }
+    }
+  }
+}
+
+extension Pooling: ExpressibleByArgument {}
