@@ -26,10 +26,10 @@ let package = Package(
     .executableTarget(name: "RetortCLI", dependencies: ["Retort", argumentParser, "CEdit"]),
 
     // MARK: Rooms, from the top down
-    .target(name: "Retrieval", dependencies: ["Models", "Store", "Graph", "Formats"]),
+    .target(name: "Retrieval", dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats"]),
-    .target(name: "Store", dependencies: ["Graph", "Platform", "CLZ4"]),
+    .target(name: "Store", dependencies: ["Graph", "Platform", "CKernels", "CLZ4"]),
     .target(name: "Graph", dependencies: ["Tensors", "Platform", "CKernels"]),
     .target(name: "Text", dependencies: ["Platform"]),
     .target(name: "Formats", dependencies: ["Platform", "CZlib"]),

@@ -37,9 +37,13 @@ package final class ProgressReporter: Sendable {
   }
 
   /// Reports that `done` units of the phase are finished; smaller values than before are ignored.
-  package func update(_ done: Int) {
+  package func update(_ done: Int) { update(done, estimatedTotal: nil) }
+
+  /// The same where the total is only estimated, and better with every call.
+  package func update(_ done: Int, estimatedTotal: Int?) {
     state.withLock { state in
       state.done = max(state.done, done)
+      if let estimatedTotal { state.total = max(estimatedTotal, state.done) }
       draw(&state, force: false)
     }
   }
@@ -78,7 +82,7 @@ package final class ProgressReporter: Sendable {
     let fresh = state.done - state.base
     let rate = elapsed > 0 ? Double(fresh) / elapsed : 0
     var text = "\(state.phase): \(state.done)"
-    if let total = state.total, total > 0 {
+    if !force, let total = state.total, total > 0 {
       text += "/\(total) (\(min(100, state.done * 100 / total))%)"
     }
     text += " \(state.unit), " + Self.rate(rate) + "/s"

@@ -25,6 +25,7 @@ final class CorpusStage: Sendable {
     case failure(RetortError)
   }
 
+  private let path: String
   private let queue = BoundedQueue<Message>(capacity: 2)
   private let finished = DispatchSemaphore(value: 0)
   private let report = Mutex<[String]>([])
@@ -38,8 +39,9 @@ final class CorpusStage: Sendable {
   ///   - done: the corpus hashes of the blocks that an earlier run finished; those are read again
   ///     and compared, but not handed out.
   init(
-    reader: CorpusReader, encoder: TextEncoder, batchSize: Int, done: [UInt128]
+    reader: CorpusReader, path: String, encoder: TextEncoder, batchSize: Int, done: [UInt128]
   ) {
+    self.path = path
     let source = UncheckedBox(reader)
     let thread = Thread { [self] in
       do throws(RetortError) {
@@ -92,7 +94,7 @@ final class CorpusStage: Sendable {
           throw RetortError(
             .badData,
             "the id \"\(passage.id)\" occurs twice; ids must be unique in a corpus",
-            path: reader.path, at: .line(reader.lineNumber))
+            path: path, at: .line(reader.lineNumber))
         }
         hash = Self.extend(hash, by: passage)
         passages.append(passage)
@@ -103,7 +105,7 @@ final class CorpusStage: Sendable {
           throw RetortError(
             .badData,
             "the corpus is not the one the build was started with (it differs before line "
-              + "\(reader.lineNumber)); build again with --overwrite", path: reader.path)
+              + "\(reader.lineNumber)); build again with --overwrite", path: path)
         }
       } else {
         let block = try tokenize(
@@ -116,7 +118,7 @@ final class CorpusStage: Sendable {
     guard number >= done.count else {
       throw RetortError(
         .badData, "the corpus is shorter than when the build was started; build again with "
-          + "--overwrite", path: reader.path)
+          + "--overwrite", path: path)
     }
   }
 

@@ -154,3 +154,33 @@ package final class PassageFile: Sendable {
     }
   }
 }
+
+extension PassageFile {
+  /// Decompresses every block of texts and checks that they hold all passages in order.
+  package func verifyTexts() throws(RetortError) {
+    let index = LittleEndianBytes(try textIndex.all())
+    var expected = 0
+    for block in 0..<textBlocks {
+      try Interruption.check()
+      guard index.long(block * 24 + 16) == UInt64(expected) else {
+        throw textIndex.damaged("block \(block) does not start at passage \(expected)")
+      }
+      let raw = try unpack(
+        texts, offset: index.long(block * 24), length: index.word(block * 24 + 8),
+        raw: index.word(block * 24 + 12))
+      let header = raw.withUnsafeBytes { LittleEndianBytes($0).word(0) }
+      guard let header, let starts = Self.starts(in: raw, at: 4, count: Int(header)) else {
+        throw texts.damaged("block \(block)")
+      }
+      for (start, end) in zip(starts, starts.dropFirst()) {
+        guard String(validating: raw[start..<end], as: UTF8.self) != nil else {
+          throw texts.damaged("block \(block) is not UTF-8")
+        }
+      }
+      expected += Int(header)
+    }
+    guard expected == count else {
+      throw textIndex.damaged("holds \(expected) texts instead of \(count)")
+    }
+  }
+}

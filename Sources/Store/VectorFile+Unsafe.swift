@@ -1,8 +1,9 @@
+import CKernels
 import Graph
 import Platform
 
 // vectors.seg, kind VECS:
-//   "shape"    u32 dimension, u32 zero, u64 count
+//   "shape"    u32 dimension, f32 largest Euclidean norm, u64 count
 //   "vectors"  count × dimension f32, row-major, page-aligned; a checksum block is the smallest
 //              power of two of vectors that fills 64 KiB, so that no vector straddles two
 
@@ -11,6 +12,7 @@ package final class VectorFileWriter {
   private let writer: SegmentFileWriter
   private let dimension: Int
   private var count = 0
+  private var largestSquare: Float = 0
 
   /// Starts the file at `path`.
   package init(path: String, dimension: Int) throws(RetortError) {
@@ -23,7 +25,15 @@ package final class VectorFileWriter {
 
   /// Appends vectors given as their little-endian bytes.
   package func append(bytes: [UInt8]) throws(RetortError) {
-    count += bytes.count / (dimension * 4)
+    let added = bytes.count / (dimension * 4)
+    count += added
+    bytes.withUnsafeBytes { raw in
+      guard let base = raw.baseAddress else { return }
+      for row in 0..<added {
+        let vector = (base + row * dimension * 4).assumingMemoryBound(to: Float.self)
+        largestSquare = max(largestSquare, retort_dot_f32(vector, vector, dimension))
+      }
+    }
     try writer.append(bytes)
   }
 
@@ -32,7 +42,7 @@ package final class VectorFileWriter {
     writer.end()
     var shape: [UInt8] = []
     shape.appendInteger(UInt32(dimension))
-    shape.appendInteger(UInt32(0))
+    shape.appendInteger(largestSquare.squareRoot().bitPattern)
     shape.appendInteger(UInt64(count))
     try writer.add("shape", shape)
     try writer.finish()
@@ -43,6 +53,8 @@ package final class VectorFileWriter {
 package struct VectorFile: Sendable {
   /// The vectors, verified as they are touched.
   package let vectors: VectorSet
+  /// The largest Euclidean norm of a vector.
+  package let largestNorm: Float
   /// The file.
   package let file: SegmentFile
 
@@ -60,10 +72,12 @@ package struct VectorFile: Sendable {
     let dimension = Int(UInt32(littleEndian: shape.loadUnaligned(as: UInt32.self)))
     let count = UInt64(
       littleEndian: shape.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+    let bits = UInt32(littleEndian: shape.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+    largestNorm = Float(bitPattern: bits)
     let section = try file.section("vectors")
     let (length, overflow) = count.multipliedReportingOverflow(by: UInt64(dimension) * 4)
     guard dimension > 0, dimension <= 1 << 16, !overflow, length == UInt64(section.count),
-      count < 1 << 31
+      count < 1 << 31, largestNorm.isFinite
     else { throw section.damaged("\(count) × \(dimension) floats in \(section.count) bytes") }
     let shift = Self.blockShift(dimension: dimension)
     guard section.blockLength == (dimension * 4) << shift else {

@@ -147,6 +147,6 @@ package struct InferenceOperators: Operators {
 
 /// Restricts OpenBLAS to the calling thread: we run whole micro-batches in parallel instead, and
 /// results must not depend on how many.
-private enum SingleThreadedBLAS {
+enum SingleThreadedBLAS {
   static let enforce: Void = openblas_set_num_threads(1)
 }

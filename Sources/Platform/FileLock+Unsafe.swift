@@ -1,0 +1,28 @@
+/// An exclusive lock on a file, held by one process at a time and freed when it ends, however.
+package final class FileLock {
+  private var descriptor: Int32
+
+  /// Takes the lock, or throws when another process has it.
+  package init(path: String) throws(RetortError) {
+    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw .system("create", path: path, errno: errno) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
+      close(descriptor)
+      descriptor = -1
+      if code == EWOULDBLOCK {
+        throw RetortError(
+          .usage, "another process is writing here; wait for it or stop it first", path: path)
+      }
+      throw .system("lock", path: path, errno: code)
+    }
+  }
+
+  /// Gives the lock back; harmless when called twice.
+  package func release() {
+    if descriptor >= 0 { close(descriptor) }
+    descriptor = -1
+  }
+
+  deinit { release() }
+}

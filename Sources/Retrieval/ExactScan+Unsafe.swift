@@ -1,0 +1,129 @@
+import CKernels
+import Graph
+import Platform
+import Store
+import Tensors
+
+// The exact top k by scanning all vectors: matrix products over tiles find candidates, the distance
+// kernel of the graph walk then scores those again. The two round differently, by at most ε =
+// 2·d·2⁻²⁴·‖q‖·‖x‖max, so every tile keeps whatever lies within ε of its k-th best; after the second
+// scoring the order is exact in the arithmetic that all searches share, ties included.
+
+/// Scans all vectors of an index for the exact nearest ones.
+struct ExactScan {
+  let vectors: VectorSet
+  let largestNorm: Float
+
+  private static let tileRows = 1024
+  private static let queryBatch = 64
+
+  /// The `k` best of each query, ordered by `Neighbor.ranksBefore`.
+  ///
+  /// - Parameter queries: row-major, a multiple of `vectors.dimension` floats.
+  func search(_ queries: [Float], k: Int, threads: Int) throws(RetortError) -> [[Neighbor]] {
+    let dimension = vectors.dimension
+    let count = queries.count / dimension
+    var results: [[Neighbor]] = []
+    results.reserveCapacity(count)
+    for start in stride(from: 0, to: count, by: Self.queryBatch) {
+      let end = min(count, start + Self.queryBatch)
+      results += try searchBatch(
+        Array(queries[(start * dimension)..<(end * dimension)]), k: k, threads: threads)
+    }
+    return results
+  }
+
+  private func searchBatch(
+    _ queries: [Float], k: Int, threads: Int
+  ) throws(RetortError) -> [[Neighbor]] {
+    let dimension = vectors.dimension
+    let count = queries.count / dimension
+    guard k > 0, vectors.count > 0 else { return Array(repeating: [], count: count) }
+    let slack = (0..<count).map { q in
+      let query = queries[(q * dimension)..<((q + 1) * dimension)]
+      let norm = query.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      return 2 * Float(dimension) * 0x1p-24 * norm * largestNorm
+    }
+    let workers = (0..<max(threads, 1)).map { _ in
+      ScanWorker(slack: slack, k: min(k, vectors.count), tileRows: Self.tileRows)
+    }
+    let tiles = (vectors.count + Self.tileRows - 1) / Self.tileRows
+    try parallelForThrowing(tiles, threads: threads) { tile, worker throws(RetortError) in
+      try Interruption.check()
+      let rows = (tile * Self.tileRows)..<min(vectors.count, (tile + 1) * Self.tileRows)
+      try vectors.ensure(range: rows)
+      workers[worker].scan(queries, rows: rows, vectors)
+    }
+    let final = OrderedResults<[Neighbor]>(count: count)
+    parallelFor(count, threads: threads) { q, _ in
+      final.set(q, rescore(queries, q, workers.flatMap { $0.candidates(of: q) }, k: k))
+    }
+    return final.values
+  }
+
+  private func rescore(
+    _ queries: [Float], _ q: Int, _ candidates: [Neighbor], k: Int
+  ) -> [Neighbor] {
+    let dimension = vectors.dimension
+    var scored = queries.withUnsafeBufferPointer { buffer -> [Neighbor] in
+      guard let base = buffer.baseAddress else { return [] }
+      return candidates.map {
+        Neighbor(
+          id: $0.id,
+          score: retort_dot_f32(base + q * dimension, vectors.pointer($0.id), dimension))
+      }
+    }
+    scored.sort(by: Neighbor.ranksBefore)
+    return Array(scored.prefix(k))
+  }
+}
+
+/// One thread's candidates and buffers; used by one tile at a time.
+private final class ScanWorker: @unchecked Sendable {
+  private let slack: [Float]
+  private let k: Int
+  private var kept: [[Neighbor]]
+  private var thresholds: [Float]
+  private var scores: [Float]
+  private let tileRows: Int
+
+  init(slack: [Float], k: Int, tileRows: Int) {
+    self.slack = slack
+    self.k = k
+    self.tileRows = tileRows
+    kept = Array(repeating: [], count: slack.count)
+    thresholds = Array(repeating: -.infinity, count: slack.count)
+    scores = Array(repeating: 0, count: slack.count * tileRows)
+  }
+
+  func candidates(of query: Int) -> [Neighbor] { kept[query] }
+
+  func scan(_ queries: [Float], rows: Range<Int>, _ vectors: VectorSet) {
+    queries.withUnsafeBufferPointer { queryBuffer in
+      scores.withUnsafeMutableBufferPointer { scoreBuffer in
+        guard let query = queryBuffer.baseAddress, let score = scoreBuffer.baseAddress else {
+          return
+        }
+        ScoreProducts.compute(
+          queries: query, count: slack.count, vectors: vectors.pointer(UInt32(rows.lowerBound)),
+          rows: rows.count, dimension: vectors.dimension, into: score)
+        for q in 0..<slack.count {
+          let line = score + q * rows.count
+          for r in 0..<rows.count where line[r] >= thresholds[q] {
+            kept[q].append(Neighbor(id: UInt32(rows.lowerBound + r), score: line[r]))
+          }
+          if kept[q].count > 4 * k + 1024 { trim(q) }
+        }
+      }
+    }
+  }
+
+  /// Drops what can no longer be among the k best.
+  private func trim(_ q: Int) {
+    kept[q].sort(by: Neighbor.ranksBefore)
+    thresholds[q] = kept[q][k - 1].score - slack[q]
+    if let end = kept[q].firstIndex(where: { $0.score < thresholds[q] }) {
+      kept[q].removeSubrange(end...)
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import Formats
+import Models
+import Platform
+import Store
+import Text
+
+/// An index together with the encoder its vectors came from: questions in, passages out.
+public final class Searcher: Sendable {
+  /// The index.
+  public let index: PassageIndex
+  /// The encoder of the queries.
+  public let encoder: TextEncoder
+
+  /// Where the time of a search went, in seconds.
+  public struct Timings: Sendable, Codable, Equatable {
+    /// Tokenizing and encoding the queries.
+    public var encode = 0.0
+    /// Finding the passages.
+    public var search = 0.0
+    /// Reading ids (and texts).
+    public var fetch = 0.0
+  }
+
+  /// Opens the index in folder `path` with the model it was built with.
+  ///
+  /// - Parameter model: where the model's folder is now; nil: where it was at build time. Weights,
+  ///   tokenizer and settings must be those of the build.
+  public init(path: String, model: String? = nil) throws(RetortError) {
+    index = try PassageIndex(path: path)
+    let built = index.manifest.model
+    let folder = model ?? built.path
+    guard FileSystem.kind(of: folder) == .folder else {
+      throw RetortError(
+        .missingInput,
+        "the model this index was built with is not there any more; say where it is with --model",
+        path: folder)
+    }
+    var options = EncoderOptions()
+    options.pooling = Pooling(rawValue: built.pooling)
+    options.normalize = built.normalized
+    options.maxLength = built.maxLength
+    encoder = try TextEncoder(directory: folder, options: options)
+    guard encoder.dimension == index.dimension else {
+      throw RetortError(
+        .dimensionMismatch,
+        "the model gives vectors of \(encoder.dimension) dimensions, the index \(path) has "
+          + "\(index.dimension); name the model the index was built with", path: folder)
+    }
+    guard encoder.fingerprint == built.fingerprint else {
+      throw RetortError(
+        .dimensionMismatch,
+        "is not the model the index \(path) was built with (other weights or tokenizer); name that "
+          + "one with --model or build the index again", path: folder)
+    }
+  }
+
+  /// The `k` best passages for each query, and where the time went.
+  ///
+  /// Queries longer than the encoder takes are cut; `truncated` says how many.
+  public func search(
+    _ queries: [String], k: Int, mode: SearchMode, threads: Int,
+    statistics: SearchStatistics? = nil
+  ) throws(RetortError) -> (hits: [[SearchHit]], truncated: Int, timings: Timings) {
+    var timings = Timings()
+    let start = monotonicSeconds()
+    let tokens = OrderedResults<TokenizedText>(count: queries.count)
+    parallelFor(queries.count, threads: threads) { item, _ in
+      tokens.set(item, encoder.tokenize(queries[item]))
+    }
+    let tokenized = tokens.values
+    let vectors = encoder.encode(tokenized.map(\.ids), threads: threads)
+    try Interruption.check()
+    let encoded = monotonicSeconds()
+    timings.encode = encoded - start
+    let hits = try index.search(
+      vectors, k: k, mode: mode, threads: threads, statistics: statistics)
+    timings.search = monotonicSeconds() - encoded
+    return (hits, tokenized.count { $0.isTruncated }, timings)
+  }
+}
