@@ -22,7 +22,9 @@ let package = Package(
   ],
   targets: [
     // MARK: Public API
-    .target(name: "Retort", dependencies: ["Retrieval", "Evaluation", "Models", "Formats"]),
+    .target(
+      name: "Retort",
+      dependencies: ["Retrieval", "Evaluation", "Store", "Models", "Formats", "Platform"]),
     .executableTarget(name: "RetortCLI", dependencies: ["Retort", argumentParser, "CEdit"]),
 
     // MARK: Rooms, from the top down

@@ -1,1 +1,8 @@
+// The umbrella: what a Swift user imports. Only public API of the rooms below is visible through it.
+
+@_exported import Evaluation
+@_exported import Formats
 @_exported import Models
+@_exported import Platform
+@_exported import Retrieval
+@_exported import Store

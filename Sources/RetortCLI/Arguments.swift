@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+import Hub
+import Retort
+
+/// Which encoder to use and how.
+struct EncoderArguments: ParsableArguments {
+  @Option(help: "The model: a folder, or the name of one fetched with `retort model pull`.")
+  var model: String
+
+  @Option(help: "How token vectors become one: cls or mean (default: what the model says).")
+  var pooling: Pooling?
+
+  @Flag(inversion: .prefixedNo, help: "Scale vectors to length 1 (default: what the model says).")
+  var normalize: Bool?
+
+  @Option(help: "Tokens of a text at most, special ones included (default: what the model says).")
+  var maxLength: Int?
+
+  func options() -> EncoderOptions {
+    var options = EncoderOptions()
+    options.pooling = pooling
+    options.normalize = normalize
+    options.maxLength = maxLength
+    return options
+  }
+
+  /// The model's folder.
+  func folder() throws -> String { try modelFolder(model) }
+}
+
+/// How many threads work.
+struct ThreadArguments: ParsableArguments {
+  @Option(help: "Threads (default: all processors). Results do not depend on it.")
+  var threads = availableProcessors()
+
+  func validate() throws {
+    guard (1...4096).contains(threads) else {
+      throw ValidationError("--threads must lie in 1...4096")
+    }
+  }
+}
+
+/// The folder that a `--model` value stands for: itself, or that of a fetched model.
+func modelFolder(_ name: String) throws -> String {
+  if FileSystem.kind(of: name) == .folder { return name }
+  if let cached = HubClient.cached(name) { return cached }
+  throw RetortError(
+    .missingInput,
+    "there is no such model folder, and no model of this name was fetched; check the path, or run "
+      + "`retort model pull \(name)`", path: name)
+}
+
+/// `path` from the root of the file system.
+func absolutePath(_ path: String) -> String {
+  URL(fileURLWithPath: path).standardizedFileURL.path
+}
+
+/// A value as indented JSON with sorted keys, on standard output.
+func printJSON(_ value: some Encodable) throws {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+  print(String(decoding: try encoder.encode(value), as: UTF8.self))
+}
+
+/// A size for people: `12.3 MB` (10^6 bytes).
+func megabytes(_ bytes: Int) -> String { decimals(Double(bytes) / 1e6, 1) + " MB" }
+
+/// A number with exactly `places` decimals.
+func decimals(_ value: Double, _ places: Int) -> String {
+  String(format: "%.\(places)f", value)
+}
+
+extension TextFormat: ExpressibleByArgument {}
+extension RunFormat: ExpressibleByArgument {}

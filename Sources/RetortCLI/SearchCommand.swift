@@ -1,0 +1,159 @@
+import ArgumentParser
+import Foundation
+import Retort
+
+/// `retort search`: one question, a prompt, or a batch.
+struct SearchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "search",
+    abstract: "Answer questions from an index: one, at a prompt, or a batch.",
+    discussion: """
+      With a question it prints the best passages and ends; without one it opens a prompt (:help \
+      there); with --topics it answers a file of queries on all threads and writes a run.
+
+        retort search indexes/msmarco "what is a retort"
+        retort search indexes/msmarco
+        retort search indexes/msmarco --topics queries.tsv --hits 1000 --output run.trec
+
+      Scores are inner products. Equal scores keep the order of the corpus; in TREC runs each is \
+      written one unit in the last place lower than the one before, so that evaluators do the same. \
+      Fewer than k passages come back only if the index has fewer.
+      """)
+
+  @Argument(help: "The index folder.", completion: .directory)
+  var index: String
+
+  @Argument(help: "The question. Without it, and without --topics, a prompt opens.")
+  var question: String?
+
+  @Option(help: "Queries to answer: MS MARCO tsv, JSON lines, a BEIR folder, or - .")
+  var topics: String?
+
+  @Option(
+    name: [.customShort("k"), .long],
+    help: "Passages a question (default: 10, with --topics 1000).")
+  var hits: Int?
+
+  @Option(help: "Candidates the graph walk keeps: more is slower and finds more.")
+  var efSearch = 100
+
+  @Flag(help: "Scan every vector instead of walking the graph: slow and exact.")
+  var exact = false
+
+  @Option(help: "trec, msmarco or jsonl (default with --topics: trec).")
+  var outputFormat: RunFormat?
+
+  @Option(name: .shortAndLong, help: "Where a run is written; - is standard output.")
+  var output = "-"
+
+  @Option(help: "The name of the run, in its last column.")
+  var tag = "retort"
+
+  @Option(help: "Where the index's model is now, if it was moved: a folder or a fetched name.")
+  var model: String?
+
+  @OptionGroup var threading: ThreadArguments
+
+  @Flag(help: "Only results, warnings and errors.")
+  var quiet = false
+
+  func validate() throws {
+    if question != nil, topics != nil {
+      throw ValidationError("give a question or --topics, not both")
+    }
+    if let hits, hits < 1 { throw ValidationError("--hits must be at least 1") }
+    if efSearch < 1 { throw ValidationError("--ef-search must be at least 1") }
+  }
+
+  private var mode: SearchMode { exact ? .exact : .graph(efSearch: efSearch) }
+
+  func run() throws {
+    try runReportingErrors {
+      Interruption.install()
+      try RawArguments.requireUTF8()
+      let queries = try topics.map {
+        try readQueries(path: $0, report: { writeError("warning: \($0)") })
+      }
+      if let question, question.allSatisfy(\.isWhitespace) {
+        throw RetortError(.usage, "the question is empty; say what to look for")
+      }
+      let searcher = try Searcher(path: index, model: try model.map(modelFolder))
+      if let queries {
+        try answer(queries, searcher)
+      } else if let question, let outputFormat {
+        try answer([Query(id: "1", text: question)], searcher, outputFormat)
+      } else {
+        var prompt = SearchPrompt(
+          searcher: searcher, hits: hits ?? 10, mode: mode, threads: threading.threads,
+          quiet: quiet)
+        if let question { try prompt.answer(question) } else { try prompt.run() }
+      }
+    }
+  }
+
+  /// Answers many queries and writes a run.
+  private func answer(
+    _ queries: [Query], _ searcher: Searcher, _ format: RunFormat? = nil
+  ) throws {
+    let writer = try RunWriter(path: output, format: format ?? outputFormat ?? .trec, tag: tag)
+    let progress = ProgressReporter(quiet: quiet || queries.count == 1)
+    progress.begin("search", unit: "queries", total: queries.count)
+    var truncated = 0
+    var timings = Searcher.Timings()
+    let statistics = SearchStatistics()
+    for start in stride(from: 0, to: queries.count, by: 256) {
+      let batch = queries[start..<min(queries.count, start + 256)]
+      let answer = try searcher.search(
+        batch.map(\.text), k: hits ?? (topics == nil ? 10 : 1000), mode: mode,
+        threads: threading.threads, statistics: statistics)
+      truncated += answer.truncated
+      timings.encode += answer.timings.encode
+      timings.search += answer.timings.search
+      let fetching = monotonicSeconds()
+      for (query, hits) in zip(batch, answer.hits) {
+        var named: [(id: String, score: Float)] = []
+        for hit in hits { named.append((try searcher.index.id(hit.number), hit.score)) }
+        try writer.write(query: query, hits: named)
+      }
+      timings.fetch += monotonicSeconds() - fetching
+      progress.update(start + batch.count)
+    }
+    try writer.finish()
+    progress.finishPhase()
+    if truncated > 0 {
+      progress.warn("\(truncated) queries were longer than the model takes; their ends were cut")
+    }
+    report(queries.count, timings, statistics, progress)
+  }
+
+  private func report(
+    _ count: Int, _ timings: Searcher.Timings, _ statistics: SearchStatistics,
+    _ progress: ProgressReporter
+  ) {
+    func rate(_ seconds: Double) -> String {
+      ProgressReporter.rate(Double(count) / max(seconds, 1e-9)) + "/s"
+    }
+    var line =
+      "\(count) queries: encode \(rate(timings.encode)), search \(rate(timings.search)), "
+      + "ids and output \(rate(timings.fetch))"
+    if statistics.queries > 0 {
+      line += "; \(statistics.distanceEvaluations / statistics.queries) distances a query"
+    }
+    progress.note(line)
+  }
+}
+
+/// The process's arguments as they came, before Swift repairs them.
+enum RawArguments {
+  /// Throws when an argument is not UTF-8: Swift would put U+FFFD where the bad bytes were, and
+  /// search for something nobody asked.
+  static func requireUTF8() throws(RetortError) {
+    for (number, argument) in CommandLine.arguments.enumerated() {
+      guard argument.unicodeScalars.contains("\u{FFFD}") else { continue }
+      if !RawBytes.isUTF8(argument: number) {
+        throw RetortError(
+          .badData, "argument \(number) is not UTF-8; give the question in UTF-8")
+      }
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import Foundation
+import Retort
+
+/// The interactive prompt: questions, and commands that start with a colon.
+struct SearchPrompt {
+  private let searcher: Searcher
+  private let threads: Int
+  private let quiet: Bool
+  private let style = Style.standardOutput()
+  private var hits: Int
+  private var mode: SearchMode
+  private var efSearch: Int
+
+  init(searcher: Searcher, hits: Int, mode: SearchMode, threads: Int, quiet: Bool) {
+    self.searcher = searcher
+    self.hits = hits
+    self.mode = mode
+    self.threads = threads
+    self.quiet = quiet
+    if case .graph(let ef) = mode { efSearch = ef } else { efSearch = 100 }
+  }
+
+  /// Reads and answers until the end of input.
+  mutating func run() throws {
+    let index = searcher.index
+    if !quiet {
+      writeError("\(index.path): \(index.count) passages. Ask a question; :help lists commands.")
+    }
+    let editor = LineEditor(prompt: "retort> ", historyName: "search")
+    while true {
+      switch try editor.readLine() {
+      case .endOfInput: return
+      case .interrupted: continue
+      case .line(let line):
+        let text = line.trimmingCharacters(in: .whitespacesAndNewlines)
+        if text.isEmpty { continue }
+        if text == ":quit" || text == ":q" { return }
+        do {
+          if text.hasPrefix(":") { try command(text) } else { try answer(text) }
+        } catch let error as RetortError {
+          // At a prompt a mistake costs a line, not the session; in a script it must be noticed.
+          guard isatty(STDIN_FILENO) == 1, error.code != .checksumMismatch else { throw error }
+          if error.code == .cancelled { Interruption.clear() }
+          writeError("error: \(error)")
+        }
+      }
+    }
+  }
+
+  private mutating func command(_ text: String) throws {
+    let words = text.split(separator: " ", maxSplits: 1)
+    let value = words.count > 1 ? String(words[1]).trimmingCharacters(in: .whitespaces) : ""
+    switch words[0] {
+    case ":k":
+      hits = try number(value, ":k", "passages a question", now: hits)
+    case ":ef":
+      efSearch = try number(value, ":ef", "candidates the walk keeps", now: efSearch)
+      mode = .graph(efSearch: efSearch)
+    case ":exact":
+      switch value {
+      case "on": mode = .exact
+      case "off": mode = .graph(efSearch: efSearch)
+      case "": mode = mode == .exact ? .graph(efSearch: efSearch) : .exact
+      default: throw RetortError(.usage, ":exact takes on, off or nothing")
+      }
+      writeError(mode == .exact ? "exact: on, every vector is scanned" : "exact: off, ef \(efSearch)")
+    case ":show":
+      guard let found = try searcher.index.number(of: value) else {
+        throw RetortError(.usage, "no passage is called \"\(value)\"")
+      }
+      let passage = try searcher.index.passage(found)
+      print(style(Display.sanitised(passage.id), .strong))
+      TextWrapper(width: TextWrapper.terminalWidth()).lines(of: passage.text).forEach { print($0) }
+      flush()
+    case ":help":
+      writeError(
+        """
+        :k N          passages a question (now \(hits))
+        :ef N         candidates the graph walk keeps (now \(efSearch))
+        :exact on|off scan every vector, or walk the graph (now \(mode == .exact ? "on" : "off"))
+        :show ID      print a whole passage
+        :quit         leave (also Ctrl-D)
+        Anything else is a question.
+        """)
+    default:
+      throw RetortError(.usage, "there is no command \(words[0]); :help lists them")
+    }
+  }
+
+  private func number(_ value: String, _ name: String, _ what: String, now: Int) throws -> Int {
+    if value.isEmpty {
+      writeError("\(name) \(now): \(what)")
+      return now
+    }
+    guard let number = Int(value), (1...1_000_000).contains(number) else {
+      throw RetortError(.usage, "\(name) takes a number from 1 to 1000000")
+    }
+    return number
+  }
+
+  /// Prints the best passages for one question, and where the time went.
+  func answer(_ question: String) throws {
+    let start = monotonicSeconds()
+    let answer = try searcher.search([question], k: hits, mode: mode, threads: threads)
+    if answer.truncated > 0 {
+      writeError(
+        "warning: the question was longer than the model takes (\(searcher.encoder.maxLength) "
+          + "tokens); its end was cut")
+    }
+    let fetching = monotonicSeconds()
+    let wrapper = TextWrapper(width: min(TextWrapper.terminalWidth(), 100), indent: "    ")
+    for (rank, hit) in (answer.hits.first ?? []).enumerated() {
+      let passage = try searcher.index.passage(hit.number)
+      let place = String(rank + 1)
+      print(
+        String(repeating: " ", count: max(0, 2 - place.count)) + style(place, .strong) + "  "
+          + style(decimals(Double(hit.score), 4), .accent) + "  "
+          + style(Display.sanitised(passage.id), .strong))
+      wrapper.lines(of: passage.text, limit: 6).forEach { print($0) }
+    }
+    flush()
+    guard !quiet else { return }
+    let fetch = monotonicSeconds() - fetching
+    func milliseconds(_ seconds: Double) -> String { decimals(seconds * 1000, 1) + " ms" }
+    writeError(
+      "encode \(milliseconds(answer.timings.encode)), search \(milliseconds(answer.timings.search))"
+        + ", fetch \(milliseconds(fetch)), total \(milliseconds(monotonicSeconds() - start))")
+  }
+
+  private func flush() { fflush(nil) }
+}
