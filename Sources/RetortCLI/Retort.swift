@@ -7,6 +7,15 @@ struct RetortCommand: AsyncParsableCommand {
     commandName: "retort",
     abstract: "Dense passage retrieval: index, search, evaluate.",
     version: "0.1.0",
-    subcommands: []
+    subcommands: [ModelCommand.self]
+  )
+}
+
+/// `retort model`: verbs about models.
+struct ModelCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "model",
+    abstract: "Fetch and inspect models.",
+    subcommands: [ModelPullCommand.self]
   )
 }
