@@ -50,6 +50,9 @@ package final class LineEditor {
   ///   back to.
   package func readLine() throws(RetortError) -> LineEvent {
     guard isInteractive else { return try reader.next() }
+    // At the prompt nothing is under way: SIGTERM ends the process, once libedit has put the
+    // terminal in order.
+    signal(SIGTERM, SIG_DFL)
     TerminalInput.reset()
     guard let pointer = readline(prompt) else {
       guard Interruption.isRequested else {

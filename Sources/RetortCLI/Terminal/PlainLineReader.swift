@@ -1,7 +1,7 @@
 import Platform
 
 /// Lines of a file descriptor that is no terminal (a pipe, a file), without a prompt.
-struct PlainLineReader {
+package struct PlainLineReader {
   private static let limit = 1 << 20
   private let descriptor: Int32
   private var buffer: [UInt8] = []
@@ -9,10 +9,11 @@ struct PlainLineReader {
   private var isAtEnd = false
   private var lineNumber = 0
 
-  init(descriptor: Int32) { self.descriptor = descriptor }
+  /// Reads from `descriptor`, which stays open.
+  package init(descriptor: Int32) { self.descriptor = descriptor }
 
   /// The next line; `.endOfInput` for ever after the last.
-  mutating func next() throws(RetortError) -> LineEvent {
+  package mutating func next() throws(RetortError) -> LineEvent {
     var scanned = position
     while true {
       if let end = buffer[scanned...].firstIndex(of: UInt8(ascii: "\n")) {
