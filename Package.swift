@@ -25,16 +25,20 @@ let package = Package(
     .target(
       name: "Retort",
       dependencies: ["Retrieval", "Evaluation", "Store", "Models", "Formats", "Platform"]),
-    .executableTarget(name: "RetortCLI", dependencies: ["Retort", argumentParser, "CEdit"]),
+    .executableTarget(
+      name: "RetortCLI", dependencies: ["Retort", "Hub", "Platform", argumentParser, "CEdit"]),
 
     // MARK: Rooms, from the top down
-    .target(name: "Retrieval", dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
+    .target(
+      name: "Retrieval",
+      dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats"]),
     .target(name: "Store", dependencies: ["Graph", "Platform", "CKernels", "CLZ4"]),
     .target(name: "Graph", dependencies: ["Tensors", "Platform", "CKernels"]),
     .target(name: "Text", dependencies: ["Platform"]),
     .target(name: "Formats", dependencies: ["Platform", "CZlib"]),
+    .target(name: "Hub", dependencies: ["Platform"]),
     .target(name: "Tensors", dependencies: ["Platform", "CKernels", "COpenBLAS"]),
     .target(name: "Platform", dependencies: ["CKernels"]),
 
@@ -51,12 +55,14 @@ let package = Package(
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
     .testTarget(name: "TextTests", dependencies: ["Text"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
+    .testTarget(name: "HubTests", dependencies: ["Hub", "Platform"]),
     .testTarget(name: "ModelsTests", dependencies: ["Models"]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(name: "RetrievalTests", dependencies: ["Retrieval"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
-    .testTarget(name: "RetortCLITests", dependencies: ["Retort", "Retrieval", "Store"]),
+    .testTarget(
+      name: "RetortCLITests", dependencies: ["RetortCLI", "Retort", "Retrieval", "Store"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -5,6 +5,6 @@ struct ModelCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "model",
     abstract: "Fetch and inspect models.",
-    subcommands: [ModelInfoCommand.self]
+    subcommands: [ModelInfoCommand.self, ModelPullCommand.self]
   )
 }

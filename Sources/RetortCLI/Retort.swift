@@ -7,6 +7,8 @@ struct RetortCommand: AsyncParsableCommand {
     commandName: "retort",
     abstract: "Dense passage retrieval: index, search, evaluate.",
     version: "0.1.0",
-    subcommands: [ModelCommand.self]
+    subcommands: [
+      IndexCommand.self, SearchCommand.self, RecallCommand.self, ModelCommand.self,
+    ]
   )
 }
