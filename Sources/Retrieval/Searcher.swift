@@ -19,6 +19,9 @@ public final class Searcher: Sendable {
     public var search = 0.0
     /// Reading ids (and texts).
     public var fetch = 0.0
+
+    /// All zero.
+    public init() {}
   }
 
   /// Opens the index in folder `path` with the model it was built with.
