@@ -82,10 +82,13 @@ require_build_tools() {
 user_cache() {
   if [ -n "${RETORT_CACHE:-}" ]; then
     echo "$RETORT_CACHE"
-  elif [ "${XDG_CACHE_HOME:0:1}" = / ] 2>/dev/null; then
-    echo "$XDG_CACHE_HOME/retort"
-  else
-    [ -n "${HOME:-}" ] || die "no home folder is known; set RETORT_CACHE to a folder for models"
-    echo "$HOME/.cache/retort"
+    return
   fi
+  case "${XDG_CACHE_HOME:-}" in
+    /*) echo "$XDG_CACHE_HOME/retort" ;;
+    *)
+      [ -n "${HOME:-}" ] || die "no home folder is known; set RETORT_CACHE to a folder for models"
+      echo "$HOME/.cache/retort"
+      ;;
+  esac
 }

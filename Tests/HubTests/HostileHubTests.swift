@@ -70,12 +70,15 @@ struct HostileHubTests {
     #expect(error?.code == .network)
   }
 
-  @Test(
-    arguments: [
-      "/etc/passwd", "../../escape", "a/../../b", "2_Normalize/../../../x", "2_Normalize/..\\x",
-      "2_Normalize/a\u{0}b", "", "a//b", "./a", "2_Normalize/\u{1B}[2J",
-    ])
-  func `a name that could lead out of the folder condemns the listing`(name: String) async throws {
+  /// Named by index below: control characters must not reach the log of the tests either.
+  private static let hostileNames = [
+    "/etc/passwd", "../../escape", "a/../../b", "2_Normalize/../../../x", "2_Normalize/..\\x",
+    "2_Normalize/a\u{0}b", "", "a//b", "./a", "2_Normalize/\u{1B}[2J",
+  ]
+
+  @Test(arguments: hostileNames.indices)
+  func `a name that could lead out of the folder condemns the listing`(index: Int) async throws {
+    let name = Self.hostileNames[index]
     let hub = try TestHub()
     let error = try await Self.failure(hub) { request, _ in
       request.path == TestHub.listing
@@ -190,7 +193,7 @@ struct HostileHubTests {
     #expect(error?.path == hub.partial)
   }
 
-  @Test(arguments: ["", "a/b/c", "../x", "a b", "a/.b", "/a", "a/", "a\u{0}b", "a--b"])
+  @Test(arguments: ["", "a/b/c", "../x", "a b", "a/.b", "/a", "a/", "a\tb", "a--b"])
   func `malformed model names are usage errors`(name: String) async throws {
     let hub = try TestHub()
     let client = try HubClient(endpoint: "http://127.0.0.1:1", token: nil)
