@@ -7,6 +7,6 @@ struct RetortCommand: AsyncParsableCommand {
     commandName: "retort",
     abstract: "Dense passage retrieval: index, search, evaluate.",
     version: "0.1.0",
-    subcommands: []
+    subcommands: [EvalCommand.self]
   )
 }
