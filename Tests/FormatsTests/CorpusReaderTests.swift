@@ -106,7 +106,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"id": 1, "text": "a",}"#, 24), (#"{"id": 1 "text": "a"}"#, 10), (#"{"id": 01}"#, 9),
+    (#"{"id": 1, "text": "a",}"#, 23), (#"{"id": 1 "text": "a"}"#, 10), (#"{"id": 01}"#, 9),
     (#"{"id": 1, "text": "a\x"}"#, 21), (#"{"id": 1, "text": "\u12g4"}"#, 24), ("{", 2),
     (#"{"id": 1, "x": [1,]}"#, 19), (#"{"id": 1, "x": tru}"#, 19), (#"{"id": 1, "x": 1.}"#, 18),
     (#"{"id": 1, "x": 1e}"#, 18), (#"{"id": -}"#, 9), (#"{id: 1}"#, 2), (#"{"id": 1}}"#, 10),
@@ -215,9 +215,9 @@ import Testing
     for name in ["nfcorpus", "squad-train"] {
       let path = try #require(dataFolder) + "/\(name)"
       let lines = try FileSystem.read(path + "/corpus.jsonl").split(separator: 10)
-      let start = monotonicSeconds()
+      let start = threadSeconds()
       let passages = try read(path)
-      print("\(name): \(passages.count) passages in \(monotonicSeconds() - start) s")
+      print("\(name): \(passages.count) passages in \(threadSeconds() - start) s")
       #expect(passages.count == lines.count)
       for (line, passage) in zip(lines, passages) {
         let expected = try JSONDecoder().decode(Line.self, from: Data(line))

@@ -112,12 +112,12 @@ import Testing
       }
     }
     let path = try folder.file("run", text)
-    let start = monotonicSeconds()
+    let start = threadSeconds()
     let run = try Run(path: path)
-    let seconds = monotonicSeconds() - start
+    let seconds = threadSeconds() - start
     #expect(run.count == 700_000)
-    // A tenth of dev.small; the whole must take less than 5 s on an idle machine.
+    // A tenth of dev.small, which must take less than 5 s; processor time, whatever else runs.
     print("700,000 hits: \(seconds) s")
-    #expect(seconds < 2.5)
+    #expect(seconds < 1)
   }
 }

@@ -39,3 +39,10 @@ func gzip(_ bytes: [UInt8]) throws -> [UInt8] {
 
 /// The folder of real collections, nil when RETORT_DATA is unset.
 let dataFolder = ProcessInfo.processInfo.environment["RETORT_DATA"].map { $0 + "/data" }
+
+/// Processor time of this thread: other tests and processes do not count.
+func threadSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}

@@ -1,0 +1,119 @@
+import Foundation
+import Testing
+
+@Suite struct EvalCommandTests {
+  private let folder: URL
+  private var qrels: String { folder.path + "/qrels" }
+  private var first: String { folder.path + "/first.trec" }
+  private var second: String { folder.path + "/second.trec" }
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("retort-eval-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try write(
+      "qrels",
+      "q1 0 dA 3\nq1 0 dB 0\nq1 0 dC 1\nq1 0 dD 2\nq1 0 dE 2\nq2 0 dX 1\nq3 0 dZ 1\nq4 0 dQ 0\n")
+    try write(
+      "first.trec",
+      "q1 Q0 dB 1 9 t\nq1 Q0 dC 2 8 t\nq1 Q0 dF 3 7 t\nq1 Q0 dA 4 6 t\nq1 Q0 dD 5 5 t\n"
+        + "q2 Q0 dW 1 2.5 t\nq2 Q0 dX 2 2.5 t\nq2 Q0 dY 3 2.5 t\nq4 Q0 dQ 1 1 t\nq5 Q0 dA 1 1 t\n")
+    try write("second.trec", "q1 Q0 dA 1 9 t\nq2 Q0 dX 1 1 t\nq3 Q0 dY 1 1 t\nq4 Q0 dP 1 1 t\n")
+  }
+
+  private func write(_ name: String, _ text: String) throws {
+    try Data(text.utf8).write(to: folder.appendingPathComponent(name))
+  }
+
+  private func eval(_ arguments: String..., input: String = "") throws -> CLIResult {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    return try CLIRunner.run(["eval"] + arguments, input: Array(input.utf8))
+  }
+
+  @Test func `measures are printed with four decimals`() throws {
+    let result = try eval(qrels, first, "MRR@10", "AP", "nDCG@10")
+    #expect(result.standardOutput == "RR@10\t0.2500\nAP\t0.2250\nnDCG@10\t0.2762\n")
+    #expect(
+      result.standardError.contains(
+        "first.trec: 1 of 4 judged queries are missing and score 0"))
+    #expect(result.standardError.contains("first.trec: 1 queries have no judgements"))
+    #expect(result.exitCode == 0)
+  }
+
+  @Test func `the default measures`() throws {
+    let result = try eval(qrels, first, "--only-common")
+    #expect(
+      result.standardOutput == "RR@10\t0.3333\nnDCG@10\t0.3682\nAP\t0.3000\nR@1000\t0.5833\n")
+    #expect(result.standardError.contains("1 of 4 judged queries are missing and do not count"))
+  }
+
+  @Test func `per query, threshold and precision`() throws {
+    let result = try eval(
+      qrels, "-", "AP", "-q", "--rel", "2", "-p", "2",
+      input: try String(
+        contentsOfFile: first, encoding: .utf8))
+    #expect(
+      result.standardOutput
+        == "q1\tAP\t0.22\nq2\tAP\t0.00\nq3\tAP\t0.00\nq4\tAP\t0.00\nall\tAP\t0.05\n")
+    #expect(result.standardError.contains("standard input") || result.standardError.contains("-:"))
+  }
+
+  @Test func `JSON holds runs, queries and the comparison`() throws {
+    let result = try eval(qrels, first, second, "RR", "--json", "-q")
+    let object = try #require(
+      JSONSerialization.jsonObject(with: Data(result.standardOutput.utf8)) as? [String: Any])
+    let runs = try #require(object["runs"] as? [[String: Any]])
+    #expect(runs.map { ($0["measures"] as? [String: Double])?["RR"] } == [0.25, 0.5])
+    #expect(runs[0]["missing_queries"] as? Int == 1)
+    #expect(
+      (runs[1]["per_query"] as? [String: [String: Double]])?["q2"] == ["RR": 1])
+    let comparison = (object["comparison"] as? [String: [String: Double]])?["RR"]
+    #expect(comparison?["difference"] == 0.25)
+    #expect(comparison?["wins"] == 2)
+    #expect(comparison?["p_permutation"] == 0.5)
+  }
+
+  @Test func `two runs make a table`() throws {
+    let result = try eval(qrels, first, second, "RR")
+    #expect(
+      result.standardOutput
+        == "measure\trun1\trun2\tdifference\tp_t\tp_permutation\twins\tties\tlosses\n"
+        + "RR\t0.2500\t0.5000\t0.2500\t0.1817\t0.5000\t2\t2\t0\n")
+  }
+
+  @Test func `usage errors exit with 64`() throws {
+    for arguments in [
+      [qrels], [qrels, first, "RR@x"], [qrels, first, "nDCG(rel=1)"],
+      [qrels, first, second, "ERR@1"],
+      [qrels, "-", "-"], [qrels, first, "--rel", "0"], [qrels, first, "-p", "99"],
+    ] {
+      let result = try CLIRunner.run(["eval"] + arguments)
+      #expect(result.exitCode == 64, "\(arguments): \(result)")
+      #expect(result.standardError.contains("rror: "))
+      #expect(result.standardOutput == "")
+    }
+  }
+
+  @Test func `missing and broken files exit with 66 and 65 and name the place`() throws {
+    let missing = try CLIRunner.run(["eval", qrels, folder.path + "/none", "RR"])
+    #expect(missing.exitCode == 66)
+    #expect(missing.standardError.hasPrefix("retort: error: \(folder.path)/none: cannot open"))
+    try write("broken", "q1 Q0 dA 1 9 t\nq1 Q0 dB 2 nan t\n")
+    let broken = try CLIRunner.run(["eval", qrels, folder.path + "/broken", "RR"])
+    #expect(broken.exitCode == 65)
+    #expect(broken.standardError.hasPrefix("retort: error: \(folder.path)/broken:2: the score"))
+    try write("other", "z1 Q0 dA 1 9 t\n")
+    let other = try eval(qrels, folder.path + "/other", "RR")
+    #expect(other.exitCode == 65)
+    #expect(other.standardError.contains("none of the 4 judged queries"))
+  }
+
+  @Test func `help explains with an example`() throws {
+    let result = try eval("--help")
+    #expect(result.exitCode == 0)
+    #expect(result.standardOutput.contains("retort eval qrels.txt run.trec RR@10 nDCG@10"))
+    for word in ["--only-common", "--rel", "-q", "trec_eval", "randomisation"] {
+      #expect(result.standardOutput.contains(word))
+    }
+  }
+}
