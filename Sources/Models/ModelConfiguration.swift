@@ -110,7 +110,8 @@ extension ModelConfiguration {
       ? size(file.hidden_dim, "hidden_dim") : size(file.intermediate_size, "intermediate_size")
     guard width % heads == 0 else {
       throw RetortError(
-        .badData, "has \(heads) attention heads, which do not divide the width \(width); correct it",
+        .badData,
+        "has \(heads) attention heads, which do not divide the width \(width); correct it",
         path: path)
     }
     activation = try Self.activation(file, architecture, path: path)

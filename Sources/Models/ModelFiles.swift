@@ -92,7 +92,8 @@ struct TensorFiles {
     for tensor in file.tensors {
       guard places.updateValue((files.count, tensor), forKey: tensor.name) == nil else {
         throw RetortError(
-          .badData, "holds the tensor '\(tensor.name)', and so does another shard; "
+          .badData,
+          "holds the tensor '\(tensor.name)', and so does another shard; "
             + "download the model again", path: file.path)
       }
     }
@@ -105,7 +106,8 @@ struct TensorFiles {
       // The index is data from elsewhere: it may not reach outside the model's folder.
       guard !name.contains("/"), name != "..", !name.isEmpty else {
         throw RetortError(
-          .badData, "names the shard '\(name)', which is not a plain file name; "
+          .badData,
+          "names the shard '\(name)', which is not a plain file name; "
             + "download the model again", path: indexPath)
       }
       try add(SafeTensors(path: model.path(name)))
@@ -113,7 +115,8 @@ struct TensorFiles {
     for (tensor, shard) in index.weightMap.sorted(by: { $0.key < $1.key }) {
       guard let place = places[tensor], files[place.file].path == model.path(shard) else {
         throw RetortError(
-          .badData, "says that \(shard) holds the tensor '\(tensor)', but it does not; "
+          .badData,
+          "says that \(shard) holds the tensor '\(tensor)', but it does not; "
             + "download the model again", path: indexPath)
       }
     }
