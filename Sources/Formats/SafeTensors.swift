@@ -83,9 +83,10 @@ package final class SafeTensors: Sendable {
       try file.slice(offset: 8, length: length), path: path, base: 8)
     tensors = try Self.check(header.entries, dataStart: 8 + Int(length), file: file)
     metadata = header.metadata
-    indices = Dictionary(uniqueKeysWithValues: tensors.indices.map { [tensors] in
-      (tensors[$0].name, $0)
-    })
+    indices = Dictionary(
+      uniqueKeysWithValues: tensors.indices.map { [tensors] in
+        (tensors[$0].name, $0)
+      })
   }
 
   /// The tensor of that name.

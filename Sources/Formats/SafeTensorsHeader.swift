@@ -116,7 +116,8 @@ struct SafeTensorsHeader {
       throw failure(
         negative ? "has a negative number in its header" : "lacks a number in its header")
     }
-    if at < bytes.count, [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(bytes[at])
+    if at < bytes.count,
+      [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(bytes[at])
     {
       throw failure("has a number in its header that is not whole", at: start)
     }

@@ -44,20 +44,20 @@ struct EncodingDecisions {
   }
 
   private struct PoolingFile: Decodable {
-    var pooling_mode: String?
-    var pooling_mode_cls_token: Bool?
-    var pooling_mode_mean_tokens: Bool?
-    var pooling_mode_max_tokens: Bool?
-    var pooling_mode_mean_sqrt_len_tokens: Bool?
-    var pooling_mode_weightedmean_tokens: Bool?
-    var pooling_mode_lasttoken: Bool?
+    var poolingMode: String?
+    var poolingModeClsToken: Bool?
+    var poolingModeMeanTokens: Bool?
+    var poolingModeMaxTokens: Bool?
+    var poolingModeMeanSqrtLenTokens: Bool?
+    var poolingModeWeightedmeanTokens: Bool?
+    var poolingModeLasttoken: Bool?
 
     var modes: [String] {
-      if let pooling_mode { return pooling_mode.split(separator: "+").map(String.init) }
+      if let poolingMode { return poolingMode.split(separator: "+").map(String.init) }
       let flags = [
-        ("cls", pooling_mode_cls_token), ("mean", pooling_mode_mean_tokens),
-        ("max", pooling_mode_max_tokens), ("mean_sqrt_len", pooling_mode_mean_sqrt_len_tokens),
-        ("weightedmean", pooling_mode_weightedmean_tokens), ("lasttoken", pooling_mode_lasttoken),
+        ("cls", poolingModeClsToken), ("mean", poolingModeMeanTokens),
+        ("max", poolingModeMaxTokens), ("mean_sqrt_len", poolingModeMeanSqrtLenTokens),
+        ("weightedmean", poolingModeWeightedmeanTokens), ("lasttoken", poolingModeLasttoken),
       ]
       return flags.filter { $0.1 == true }.map(\.0)
     }
@@ -135,7 +135,7 @@ struct EncodingDecisions {
 
 /// How long sequences may get.
 enum MaxLength {
-  private struct SentenceBert: Decodable { var max_seq_length: Int? }
+  private struct SentenceBert: Decodable { var maxSeqLength: Int? }
   /// [CLS], one token and [SEP].
   static let shortest = 3
 
@@ -154,7 +154,7 @@ enum MaxLength {
     }
     var sources: [(name: String, length: Int)] = []
     let sentence = "sentence_bert_config.json"
-    if let length = try model.json(sentence, as: SentenceBert.self)?.max_seq_length {
+    if let length = try model.json(sentence, as: SentenceBert.self)?.maxSeqLength {
       sources.append((sentence, length))
     }
     if let length = declared.truncation {

@@ -39,28 +39,28 @@ package struct ModelConfiguration: Sendable {
 
 /// The fields of `config.json` that matter, under all the names the families give them.
 struct ConfigurationFile: Decodable {
-  var model_type: String?
-  var vocab_size: Int?
-  var max_position_embeddings: Int?
-  var type_vocab_size: Int?
-  var embedding_size: Int?
-  var hidden_size: Int?
-  var num_hidden_layers: Int?
-  var num_attention_heads: Int?
-  var intermediate_size: Int?
-  var hidden_act: String?
-  var layer_norm_eps: Double?
-  var position_embedding_type: String?
-  var is_decoder: Bool?
+  var modelType: String?
+  var vocabSize: Int?
+  var maxPositionEmbeddings: Int?
+  var typeVocabSize: Int?
+  var embeddingSize: Int?
+  var hiddenSize: Int?
+  var numHiddenLayers: Int?
+  var numAttentionHeads: Int?
+  var intermediateSize: Int?
+  var hiddenAct: String?
+  var layerNormEps: Double?
+  var positionEmbeddingType: String?
+  var isDecoder: Bool?
   // DistilBERT
   var dim: Int?
-  var n_layers: Int?
-  var n_heads: Int?
-  var hidden_dim: Int?
+  var nLayers: Int?
+  var nHeads: Int?
+  var hiddenDim: Int?
   var activation: String?
   // ALBERT
-  var num_hidden_groups: Int?
-  var inner_group_num: Int?
+  var numHiddenGroups: Int?
+  var innerGroupNum: Int?
 }
 
 extension ModelConfiguration {
@@ -71,10 +71,10 @@ extension ModelConfiguration {
         .missingInput, "has no config.json; name the folder of a Hugging Face model",
         path: model.directory)
     }
-    guard let type = file.model_type, let architecture = Architecture(rawValue: type) else {
+    guard let type = file.modelType, let architecture = Architecture(rawValue: type) else {
       throw RetortError(
         .badData,
-        "has the model_type '\(file.model_type ?? "")'; supported are bert, distilbert and albert",
+        "has the model_type '\(file.modelType ?? "")'; supported are bert, distilbert and albert",
         path: path)
     }
     self.architecture = architecture
@@ -92,29 +92,30 @@ extension ModelConfiguration {
       }
       return value
     }
-    vocabularySize = try size(file.vocab_size, "vocab_size")
-    positions = try size(file.max_position_embeddings ?? 512, "max_position_embeddings")
-    types = distil ? 0 : try size(file.type_vocab_size ?? 2, "type_vocab_size")
-    width = try distil ? size(file.dim, "dim") : size(file.hidden_size, "hidden_size")
+    vocabularySize = try size(file.vocabSize, "vocab_size")
+    positions = try size(file.maxPositionEmbeddings ?? 512, "max_position_embeddings")
+    types = distil ? 0 : try size(file.typeVocabSize ?? 2, "type_vocab_size")
+    width = try distil ? size(file.dim, "dim") : size(file.hiddenSize, "hidden_size")
     embeddingWidth =
-      architecture == .albert ? try size(file.embedding_size ?? 128, "embedding_size") : width
+      architecture == .albert ? try size(file.embeddingSize ?? 128, "embedding_size") : width
     layers =
       try distil
-      ? size(file.n_layers, "n_layers", limit: Self.mostLayers)
-      : size(file.num_hidden_layers, "num_hidden_layers", limit: Self.mostLayers)
+      ? size(file.nLayers, "n_layers", limit: Self.mostLayers)
+      : size(file.numHiddenLayers, "num_hidden_layers", limit: Self.mostLayers)
     heads =
       try distil
-      ? size(file.n_heads, "n_heads") : size(file.num_attention_heads, "num_attention_heads")
+      ? size(file.nHeads, "n_heads") : size(file.numAttentionHeads, "num_attention_heads")
     innerWidth =
       try distil
-      ? size(file.hidden_dim, "hidden_dim") : size(file.intermediate_size, "intermediate_size")
+      ? size(file.hiddenDim, "hidden_dim") : size(file.intermediateSize, "intermediate_size")
     guard width % heads == 0 else {
       throw RetortError(
-        .badData, "has \(heads) attention heads, which do not divide the width \(width); correct it",
+        .badData,
+        "has \(heads) attention heads, which do not divide the width \(width); correct it",
         path: path)
     }
     activation = try Self.activation(file, architecture, path: path)
-    let epsilon = distil ? 1e-12 : file.layer_norm_eps ?? 1e-12
+    let epsilon = distil ? 1e-12 : file.layerNormEps ?? 1e-12
     guard epsilon >= 0, epsilon < 1 else {
       throw RetortError(.badData, "has layer_norm_eps = \(epsilon); correct it", path: path)
     }
@@ -131,9 +132,9 @@ extension ModelConfiguration {
   ) throws(RetortError) -> Activation {
     let name =
       switch architecture {
-      case .bert: file.hidden_act ?? "gelu"
+      case .bert: file.hiddenAct ?? "gelu"
       case .distilbert: file.activation ?? "gelu"
-      case .albert: file.hidden_act ?? "gelu_new"
+      case .albert: file.hiddenAct ?? "gelu_new"
       }
     switch name {
     case "gelu": return .geluErf
@@ -148,16 +149,16 @@ extension ModelConfiguration {
 
   /// Throws for what would silently give other numbers than the model's authors meant.
   private static func refuse(_ file: ConfigurationFile, path: String) throws(RetortError) {
-    if let kind = file.position_embedding_type, kind != "absolute" {
+    if let kind = file.positionEmbeddingType, kind != "absolute" {
       throw RetortError(
         .badData, "has the position_embedding_type '\(kind)'; only absolute is supported",
         path: path)
     }
-    if file.is_decoder == true {
+    if file.isDecoder == true {
       throw RetortError(.badData, "describes a decoder; only encoders are supported", path: path)
     }
     for (count, name) in [
-      (file.num_hidden_groups, "num_hidden_groups"), (file.inner_group_num, "inner_group_num"),
+      (file.numHiddenGroups, "num_hidden_groups"), (file.innerGroupNum, "inner_group_num"),
     ] where (count ?? 1) != 1 {
       throw RetortError(
         .badData, "has \(name) = \(count ?? 1); only 1 is supported", path: path)

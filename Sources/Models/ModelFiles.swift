@@ -32,7 +32,9 @@ struct ModelFiles {
     guard has(name) else { return nil }
     let bytes = try FileSystem.read(path(name), limit: limit)
     do {
-      return try JSONDecoder().decode(type, from: Data(bytes))
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      return try decoder.decode(type, from: Data(bytes))
     } catch let error as DecodingError {
       throw RetortError(
         .badData, Self.explain(error) + "; correct the file or download it again", path: path(name))
@@ -44,13 +46,17 @@ struct ModelFiles {
 
   private static func explain(_ error: DecodingError) -> String {
     func place(_ context: DecodingError.Context) -> String {
-      context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
+      context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? snakeCase($0.stringValue) }
         .joined(separator: ".")
+    }
+    // The key as it stands in the file.
+    func snakeCase(_ key: String) -> String {
+      key.reduce(into: "") { $0 += $1.isUppercase ? "_" + $1.lowercased() : String($1) }
     }
     switch error {
     case .keyNotFound(let key, let context):
       let parent = place(context)
-      return "has no \(parent.isEmpty ? "" : parent + ".")\(key.stringValue)"
+      return "has no \(parent.isEmpty ? "" : parent + ".")\(snakeCase(key.stringValue))"
     case .typeMismatch(_, let context), .valueNotFound(_, let context):
       let field = place(context)
       return field.isEmpty ? "is not a JSON object" : "has a \(field) of the wrong type"
@@ -64,11 +70,7 @@ struct TensorFiles {
   private(set) var files: [SafeTensors] = []
   private var places: [String: (file: Int, tensor: SafeTensors.Tensor)] = [:]
 
-  private struct Index: Decodable {
-    var weightMap: [String: String]
-
-    enum CodingKeys: String, CodingKey { case weightMap = "weight_map" }
-  }
+  private struct Index: Decodable { var weightMap: [String: String] }
 
   init(_ model: ModelFiles) throws(RetortError) {
     let single = "model.safetensors"
@@ -92,7 +94,8 @@ struct TensorFiles {
     for tensor in file.tensors {
       guard places.updateValue((files.count, tensor), forKey: tensor.name) == nil else {
         throw RetortError(
-          .badData, "holds the tensor '\(tensor.name)', and so does another shard; "
+          .badData,
+          "holds the tensor '\(tensor.name)', and so does another shard; "
             + "download the model again", path: file.path)
       }
     }
@@ -105,7 +108,8 @@ struct TensorFiles {
       // The index is data from elsewhere: it may not reach outside the model's folder.
       guard !name.contains("/"), name != "..", !name.isEmpty else {
         throw RetortError(
-          .badData, "names the shard '\(name)', which is not a plain file name; "
+          .badData,
+          "names the shard '\(name)', which is not a plain file name; "
             + "download the model again", path: indexPath)
       }
       try add(SafeTensors(path: model.path(name)))
@@ -113,7 +117,8 @@ struct TensorFiles {
     for (tensor, shard) in index.weightMap.sorted(by: { $0.key < $1.key }) {
       guard let place = places[tensor], files[place.file].path == model.path(shard) else {
         throw RetortError(
-          .badData, "says that \(shard) holds the tensor '\(tensor)', but it does not; "
+          .badData,
+          "says that \(shard) holds the tensor '\(tensor)', but it does not; "
             + "download the model again", path: indexPath)
       }
     }

@@ -128,7 +128,8 @@ struct WeightReader {
   /// The tensors' rows below each other.
   private mutating func read(_ sources: [Source], columns: Int) throws(RetortError) -> Matrix {
     let count = sources.reduce(0) { $0 + $1.tensor.count }
-    let matrix = Matrix(rows: count / columns, columns: columns)
+    let matrix = Matrix(
+      buffer: FloatBuffer(capacity: count), rows: count / columns, columns: columns)
     var offset = 0
     for source in sources {
       let (file, tensor) = (source.file, source.tensor)

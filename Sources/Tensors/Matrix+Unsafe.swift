@@ -5,17 +5,16 @@ import Platform
 /// Whoever fills a buffer does so before handing it on; buffers that several threads see are only
 /// read. That contract, not the type system, makes it `Sendable`.
 package final class FloatBuffer: @unchecked Sendable {
-  /// The memory; `capacity` initialised floats.
+  /// The memory.
   package let pointer: UnsafeMutablePointer<Float>
   /// The number of floats.
   package let capacity: Int
 
-  /// `capacity` zeros.
+  /// Room for `capacity` floats, to be filled before they are read.
   package init(capacity: Int) {
     let raw = UnsafeMutableRawPointer.allocate(
       byteCount: max(capacity, 1) * MemoryLayout<Float>.stride, alignment: 64)
     pointer = raw.bindMemory(to: Float.self, capacity: max(capacity, 1))
-    pointer.initialize(repeating: 0, count: max(capacity, 1))
     self.capacity = capacity
   }
 
@@ -47,6 +46,7 @@ package struct Matrix: Sendable {
   /// A matrix of zeros.
   package init(rows: Int, columns: Int) {
     self.init(buffer: FloatBuffer(capacity: rows * columns), rows: rows, columns: columns)
+    pointer.initialize(repeating: 0, count: count)
   }
 
   /// A matrix of given values in row-major order.

@@ -20,7 +20,7 @@ struct MiniLMTests {
     }
     struct Layers: Decodable {
       var ids: [Int32]
-      var hidden_states: [[[Float]]]
+      var hiddenStates: [[[Float]]]
     }
     var items: [Item]
     var layers: Layers
@@ -30,7 +30,9 @@ struct MiniLMTests {
 
   static func golden() throws -> Golden {
     let path = (dataFolder ?? "") + "/models/all-MiniLM-L6-v2-golden/minilm_l6.json"
-    return try JSONDecoder().decode(Golden.self, from: Data(contentsOf: URL(filePath: path)))
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(Golden.self, from: Data(contentsOf: URL(filePath: path)))
   }
 
   static func cosine(_ a: some Sequence<Float>, _ b: [Float]) -> Double {
@@ -49,8 +51,8 @@ struct MiniLMTests {
     let ops = InferenceOperators(workspace: Workspace())
     let batch = RaggedBatch([golden.ids])
     var x = transformer.embed(ops, batch)
-    #expect(golden.hidden_states.count == transformer.layers.count + 1)
-    for (index, expected) in golden.hidden_states.enumerated() {
+    #expect(golden.hiddenStates.count == transformer.layers.count + 1)
+    for (index, expected) in golden.hiddenStates.enumerated() {
       let difference = zip(x.values, expected.joined()).map { abs($0 - $1) }.max() ?? .infinity
       #expect(x.count == expected.joined().count)
       #expect(difference <= 1e-4, "layer \(index)")
@@ -91,8 +93,7 @@ struct MiniLMTests {
   }
 
   @Test func `the number of threads does not change a bit`() throws {
-    let items = try Self.golden().items
-    let sequences = (0..<5).flatMap { _ in items.map(\.ids) }
+    let sequences = try Self.golden().items.map(\.ids)
     let model = try EncoderModel(directory: Self.directory)
     let one = model.encode(sequences, threads: 1)
     for threads in [2, 3] {
@@ -110,6 +111,57 @@ struct MiniLMTests {
       let row = together[index * 384..<(index + 1) * 384]
       let difference = zip(row, alone).map { abs($0 - $1) }.max() ?? .infinity
       #expect(difference <= 1e-5, "sequence \(index)")
+    }
+  }
+
+  @Test func `texts give the reference's ids and vectors`() throws {
+    // Texts at least as long as the reference's limit of 128 ids are cut there.
+    var options = EncoderOptions()
+    options.maxLength = 128
+    let items = try Self.golden().items
+    let encoder = try TextEncoder(directory: Self.directory, options: options)
+    for item in items { #expect(encoder.tokenize(item.text).ids == item.ids, "\(item.text)") }
+    let vectors = encoder.encode(texts: items.map(\.text), threads: 2)
+    #expect(vectors.count == items.count * encoder.dimension)
+    for (index, item) in items.enumerated() {
+      let row = vectors[index * 384..<(index + 1) * 384]
+      #expect(Self.cosine(row, item.normalized) >= 0.99999, "\(item.text)")
+    }
+  }
+
+  @Test func `the summary says what was decided and why`() throws {
+    let encoder = try TextEncoder(directory: Self.directory)
+    let summary = encoder.summary
+    #expect(encoder.dimension == 384)
+    #expect(encoder.maxLength == 256)
+    #expect(summary.maxLength.reason.contains("sentence_bert_config.json"))
+    #expect(summary.maxLength.reason.contains("128"))
+    #expect(summary.layers == 6)
+    #expect(summary.attentionHeads == 12)
+    #expect(summary.pooling.value == .mean)
+    #expect(summary.normalize.value)
+    #expect(summary.parameters == 22_565_376)
+    #expect(summary.ignoredTensors.contains("embeddings.position_ids"))
+    #expect(summary.tokenizer == "WordPiece")
+  }
+
+  @Test func `the fingerprint depends on settings and not on the path`() throws {
+    let folder = "\(temporaryFolder())/retort-link-\(UInt64.random(in: 0 ... .max))"
+    #expect(symlink(Self.directory, folder) == 0)
+    defer { unlink(folder) }
+    let original = try TextEncoder(directory: Self.directory).fingerprint
+    #expect(try TextEncoder(directory: folder).fingerprint == original)
+    #expect(original.count == 32)
+    var seen: Set<String> = [original]
+    for change in [
+      { (options: inout EncoderOptions) in options.pooling = .cls },
+      { $0.normalize = false },
+      { $0.maxLength = 200 },
+    ] {
+      var options = EncoderOptions()
+      change(&options)
+      let other = try TextEncoder(directory: Self.directory, options: options).fingerprint
+      #expect(seen.insert(other).inserted)
     }
   }
 }

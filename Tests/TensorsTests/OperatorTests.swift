@@ -1,0 +1,156 @@
+import Platform
+import Tensors
+import Testing
+
+/// The operators of inference against their definitions in double precision.
+@Suite struct OperatorTests {
+  private let ops = InferenceOperators(workspace: Workspace())
+
+  private func random(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
+    var generator = Seeded(seed)
+    return Matrix(rows: rows, columns: columns, values: generator.floats(rows * columns))
+  }
+
+  @Test func `embedding sums the rows of all tables`() {
+    let (words, positions) = (random(5, 3, seed: 1), random(4, 3, seed: 2))
+    let sum = ops.embed([
+      (EmbeddingWeights(table: words), [4, 0, 2]),
+      (EmbeddingWeights(table: positions), [0, 1, 2]),
+    ])
+    for (row, word) in [4, 0, 2].enumerated() {
+      for column in 0..<3 {
+        let expected = words.values[word * 3 + column] + positions.values[row * 3 + column]
+        #expect(sum.values[row * 3 + column] == expected)
+      }
+    }
+  }
+
+  @Test(arguments: [(1, 1, 1), (3, 5, 7), (17, 64, 48), (130, 33, 65)])
+  func `a linear layer is x times W transposed plus b`(rows: Int, inputs: Int, outputs: Int) {
+    let x = random(rows, inputs, seed: 3)
+    let weights = LinearWeights(
+      weight: random(outputs, inputs, seed: 4), bias: random(1, outputs, seed: 5))
+    let y = ops.linear(x, weights).values
+    let (xs, ws, bs) = (x.values, weights.weight.values, weights.bias.values)
+    for row in 0..<rows {
+      for output in 0..<outputs {
+        var sum = Double(bs[output])
+        for input in 0..<inputs {
+          sum += Double(xs[row * inputs + input]) * Double(ws[output * inputs + input])
+        }
+        #expect(abs(Double(y[row * outputs + output]) - sum) <= 1e-5)
+      }
+    }
+  }
+
+  /// Attention from the definition, one sequence and head at a time.
+  private func reference(_ qkv: Matrix, heads: Int, offsets: [Int]) -> [Double] {
+    let width = qkv.columns / 3
+    let size = width / heads
+    let values = qkv.values.map(Double.init)
+    var out = [Double](repeating: 0, count: qkv.rows * width)
+    for (start, end) in zip(offsets, offsets.dropFirst()) {
+      for head in 0..<heads {
+        for i in start..<end {
+          let scores = (start..<end).map { j in
+            (0..<size).reduce(0.0) {
+              $0 + values[i * 3 * width + head * size + $1]
+                * values[j * 3 * width + width + head * size + $1]
+            } / Double(size).squareRoot()
+          }
+          let top = scores.max() ?? 0
+          let powers = scores.map { exp($0 - top) }
+          let total = powers.reduce(0, +)
+          for column in 0..<size {
+            out[i * width + head * size + column] = zip(start..<end, powers).reduce(0.0) {
+              $0 + $1.1 / total * values[$1.0 * 3 * width + 2 * width + head * size + column]
+            }
+          }
+        }
+      }
+    }
+    return out
+  }
+
+  @Test func `attention stays within its sequence and follows the definition`() {
+    // The longest sequence does not fit one block of scores.
+    let lengths = [1, 7, 0, 33, 300]
+    var offsets = [0]
+    for length in lengths { offsets.append((offsets.last ?? 0) + length) }
+    let qkv = random(offsets.last ?? 0, 3 * 12, seed: 6)
+    for heads in [1, 2, 3] {
+      let result = ops.attention(qkv, heads: heads, offsets: offsets).values
+      let expected = reference(qkv, heads: heads, offsets: offsets)
+      let difference = zip(result, expected).map { abs(Double($0) - $1) }.max() ?? .infinity
+      #expect(difference <= 1e-5, "\(heads) heads")
+    }
+  }
+
+  @Test func `mean pooling averages every sequence and gives zero for an empty one`() {
+    let x = Matrix(rows: 3, columns: 2, values: [1, 2, 3, 6, 5, -4])
+    #expect(ops.mean(x, offsets: [0, 2, 2, 3]).values == [2, 4, 0, 0, 5, -4])
+  }
+
+  @Test func `rows are picked by index`() {
+    let x = Matrix(rows: 3, columns: 2, values: [1, 2, 3, 4, 5, 6])
+    #expect(ops.rows(x, [2, 0, 2]).values == [5, 6, 1, 2, 5, 6])
+  }
+
+  @Test func `normalised rows have length 1 and a zero row stays zero`() {
+    let x = Matrix(rows: 3, columns: 2, values: [3, 4, 0, 0, 1e30, 0])
+    let y = ops.normalize(x).values
+    for (value, golden) in zip(y, [0.6, 0.8, 0, 0, 1, 0] as [Float]) {
+      #expect(abs(value - golden) <= 1e-6)
+    }
+  }
+
+  @Test func `activations follow their definitions`() {
+    let x = Matrix(rows: 1, columns: 3, values: [-1, 0, 2])
+    #expect(ops.activate(x, .relu).values == [0, 0, 2])
+    for (value, input) in zip(ops.activate(x, .tanh).values, x.values) {
+      #expect(abs(Double(value) - tanh(Double(input))) <= 1e-7)
+    }
+  }
+
+  @Test func `a workspace takes back what nobody holds and keeps what somebody does`() {
+    let workspace = Workspace()
+    let ops = InferenceOperators(workspace: workspace)
+    let x = random(4, 8, seed: 8)
+    let kept = ops.activate(x, .relu)
+    let before = kept.values
+    var bytes = 0
+    for round in 0..<50 {
+      var y = ops.activate(x, .tanh)
+      for _ in 0..<5 { y = ops.activate(y, .tanh) }
+      if round == 0 { bytes = workspace.bytes }
+    }
+    #expect(workspace.bytes == bytes, "a second round must not need more memory than the first")
+    #expect(kept.values == before)
+  }
+}
+
+@Suite struct MicroBatchTests {
+  @Test func `every sequence is in one batch, longest first, within the budget`() {
+    for seed in 0..<50 {
+      var generator = Seeded(UInt64(seed))
+      let lengths = (0..<200).map { _ in Int.random(in: 0...90, using: &generator) }
+      let batches = MicroBatches.plan(lengths: lengths, tokens: 64)
+      let order = batches.flatMap { $0 }
+      #expect(order.sorted() == lengths.indices.filter { lengths[$0] > 0 }, "seed \(seed)")
+      #expect(zip(order, order.dropFirst()).allSatisfy { lengths[$0] >= lengths[$1] })
+      for batch in batches {
+        #expect(batch.count == 1 || batch.reduce(0) { $0 + lengths[$1] } <= 64, "seed \(seed)")
+      }
+    }
+  }
+
+  @Test func `a ragged batch lays sequences end to end`() {
+    var batch = RaggedBatch([[7, 8], [9]])
+    batch.append([1, 2], types: [0, 1], firstPosition: 5)
+    #expect(batch.ids == [7, 8, 9, 1, 2])
+    #expect(batch.positions == [0, 1, 0, 5, 6])
+    #expect(batch.types == [0, 0, 0, 0, 1])
+    #expect(batch.offsets == [0, 2, 3, 5])
+    #expect(batch.firstRows == [0, 2, 3])
+  }
+}
