@@ -12,8 +12,9 @@ import Platform
 struct CharacterMap: Sendable {
   private let units: [UInt32]
   private let strings: [UInt8]
-  /// The replacement of each ASCII character; nil: none.
-  private let ascii: [[UInt8]?]
+  /// What each ASCII character becomes if that is one ASCII character, else `asciiOther`.
+  private let ascii: [UInt8]
+  private static let asciiOther: UInt8 = 255
 
   /// Reads the base64 text of `tokenizer.json`.
   init(base64: String, path: String) throws(RetortError) {
@@ -42,19 +43,22 @@ struct CharacterMap: Sendable {
       throw RetortError(
         .badData, "has a precompiled_charsmap whose strings are not UTF-8", path: path)
     }
-    var ascii: [[UInt8]?] = []
-    for byte in UInt8(0)..<128 { ascii.append(Self.replacement([byte], units, strings)) }
-    self.ascii = ascii
+    let (units, strings) = (units, strings)
+    ascii = (UInt8(0)..<128).map { byte in
+      guard let found = Self.replacement(CollectionOfOne(byte), units, strings) else { return byte }
+      guard found.count == 1, strings[found.lowerBound] < 128 else { return Self.asciiOther }
+      return strings[found.lowerBound]
+    }
   }
 
   private static func offset(_ unit: UInt32) -> Int {
     Int((unit >> 10) << ((unit & (1 << 9)) >> 6))
   }
 
-  /// The string of the shortest key that begins `key`.
+  /// Where in `strings` the string of the shortest key that begins `key` lies.
   private static func replacement(
     _ key: some Sequence<UInt8>, _ units: [UInt32], _ strings: [UInt8]
-  ) -> [UInt8]? {
+  ) -> Range<Int>? {
     var position = offset(units[0])
     for byte in key {
       if byte == 0 { return nil }
@@ -66,11 +70,11 @@ struct CharacterMap: Sendable {
       if unit & (1 << 8) != 0 {
         guard position < units.count else { return nil }
         let start = Int(units[position] & 0x7FFF_FFFF)
-        guard start < strings.count else { return nil }
-        let end = strings[start...].firstIndex(of: 0) ?? strings.count
-        let found = Array(strings[start..<end])
         // An offset into the middle of a character could only come from a damaged file.
-        return String(validating: found, as: UTF8.self) == nil ? nil : found
+        guard start < strings.count, strings[start] & 0xC0 != 0x80 else { return nil }
+        var end = start
+        while end < strings.count, strings[end] != 0 { end += 1 }
+        return start..<end
       }
     }
     return nil
@@ -89,7 +93,11 @@ struct CharacterMap: Sendable {
         end += 1
       }
       for byte in text[position..<end] {
-        if let mapped = ascii[Int(byte)] { result += mapped } else { result.append(byte) }
+        if ascii[Int(byte)] != Self.asciiOther {
+          result.append(ascii[Int(byte)])
+        } else if let found = Self.replacement(CollectionOfOne(byte), units, strings) {
+          result += strings[found]
+        }
       }
       position = end
       guard position < text.count else { break }
@@ -109,13 +117,17 @@ struct CharacterMap: Sendable {
 
   private func map(_ character: Character, into result: inout [UInt8]) {
     let bytes = character.utf8
-    if bytes.count < 6, let mapped = Self.replacement(bytes, units, strings) {
-      result += mapped
+    if bytes.count < 6, let found = Self.replacement(bytes, units, strings) {
+      result += strings[found]
       return
     }
     for scalar in character.unicodeScalars {
-      let encoded = Array(UTF8.encode(scalar) ?? .init())
-      result += Self.replacement(encoded, units, strings) ?? encoded
+      guard let encoded = UTF8.encode(scalar) else { continue }
+      if let found = Self.replacement(encoded, units, strings) {
+        result += strings[found]
+      } else {
+        result += encoded
+      }
     }
   }
 }

@@ -58,9 +58,9 @@ struct TextNormalizer: Sendable {
       if isASCII { return text.map { (65...90).contains($0) ? $0 + 32 : $0 } }
       return mapScalars(text) { scalar, output in
         if scalar.properties.changesWhenLowercased {
-          output += Array(scalar.properties.lowercaseMapping.utf8)
+          output += scalar.properties.lowercaseMapping.utf8
         } else {
-          output += Array(UTF8.encode(scalar) ?? .init())
+          append(scalar, to: &output)
         }
       }
     case .stripAccents:
@@ -68,7 +68,7 @@ struct TextNormalizer: Sendable {
       return mapScalars(text) { scalar, output in
         switch scalar.properties.generalCategory {
         case .nonspacingMark, .spacingMark, .enclosingMark: break
-        default: output += Array(UTF8.encode(scalar) ?? .init())
+        default: append(scalar, to: &output)
         }
       }
     case .strip(let left, let right):
@@ -120,13 +120,17 @@ struct TextNormalizer: Sendable {
     return result
   }
 
+  private static func append(_ scalar: Unicode.Scalar, to output: inout [UInt8]) {
+    if let encoded = UTF8.encode(scalar) { output += encoded }
+  }
+
   private static func mapScalars(
     _ text: [UInt8], _ body: (Unicode.Scalar, inout [UInt8]) -> Void
   ) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(text.count)
     for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
-      if scalar.isASCII, !scalar.properties.changesWhenLowercased {
+      if scalar.isASCII, !(65...90).contains(scalar.value) {
         result.append(UInt8(truncatingIfNeeded: scalar.value))
       } else {
         body(scalar, &result)
@@ -139,11 +143,11 @@ struct TextNormalizer: Sendable {
   ///
   /// Putting marks in order costs more than linear time on a long run of marks, so the text is cut
   /// before ASCII characters, which never take part in what stands before them, and in long runs of
-  /// other characters before one that begins a new cluster. Only a run of 256 marks is cut within
+  /// other characters before one that begins a new cluster. Only a run of 64 marks is cut within
   /// (compare the Stream-Safe Text Format of UAX #15, which allows 30).
   private static func byParts(_ text: [UInt8], _ form: (String) -> String) -> [UInt8] {
-    let usualRun = 128
-    let longestRun = 384
+    let usualRun = 64
+    let longestRun = 128
     var result: [UInt8] = []
     result.reserveCapacity(text.count + text.count / 8)
     var start = 0
@@ -165,7 +169,7 @@ struct TextNormalizer: Sendable {
         position += 1
       }
       if position > start {
-        result += Array(form(String(decoding: text[start..<position], as: UTF8.self)).utf8)
+        result += form(String(decoding: text[start..<position], as: UTF8.self)).utf8
       }
       start = position
     }

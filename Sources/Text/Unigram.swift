@@ -27,8 +27,7 @@ struct Unigram: Sendable {
     pieces: [(text: String, score: Double)], unknown: Int32, usesBytes: Bool, hidden: Set<Int32>,
     normalizer: TextNormalizer, splitter: MetaspaceSplitter, path: String
   ) throws(RetortError) {
-    var builder = ByteTrie.Builder(roots: 1)
-    builder.reserve(bytes: pieces.count * 4)
+    var builder = ByteTrie.Builder(roots: 1, edges: pieces.count * 4)
     var longest = 4
     var smallest = Double.infinity
     var bytes: [String: Int32] = [:]
@@ -103,108 +102,5 @@ struct Unigram: Sendable {
       end += 1
     }
     return text.count
-  }
-}
-
-/// The search for the best spelling, with memory that is used again from word to word.
-struct UnigramSearch {
-  /// Best score up to a position, as a ring over positions; -infinity where nothing ends.
-  private var best: [Double]
-  private let mask: Int
-  /// For every position the id and length of the piece that ends there on the best way.
-  private var ids: [Int32] = []
-  private var lengths: [UInt16] = []
-
-  init(longestPiece: Int) {
-    var size = 8
-    while size <= longestPiece { size *= 2 }
-    best = [Double](repeating: -.infinity, count: size)
-    mask = size - 1
-  }
-
-  /// Appends the ids of one word. Time is bytes times the longest match, memory 6 bytes a byte.
-  mutating func run(
-    _ model: Unigram, on word: UnsafeBufferPointer<UInt8>, into output: inout [Int32]
-  ) {
-    let count = word.count
-    guard count > 0 else { return }
-    if ids.count <= count {
-      ids = [Int32](repeating: 0, count: count + 1)
-      lengths = [UInt16](repeating: 0, count: count + 1)
-    }
-    // Between words the ring is clear: each position is cleared once the search has left it, and
-    // positions inside a character are never set.
-    best[0] = 0
-    var start = 0
-    while start < count {
-      let here = best[start & mask]
-      best[start & mask] = -.infinity
-      let width = Self.width(word[start])
-      var coversCharacter = false
-      var node: Int32 = 0
-      var end = start
-      while end < count {
-        node = model.trie.child(of: node, word[end])
-        if node == ByteTrie.none { break }
-        end += 1
-        let id = model.trie.value(at: node)
-        if id != ByteTrie.none {
-          relax(end, here + model.scores[Int(id)], id, end - start)
-          if end - start == width { coversCharacter = true }
-        }
-      }
-      if !coversCharacter {
-        relax(start + width, here + model.unknownScore, model.unknown, width)
-      }
-      start += width
-    }
-    best[count & mask] = -.infinity
-    trace(model, word, count, into: &output)
-  }
-
-  @inline(__always)
-  private mutating func relax(_ end: Int, _ score: Double, _ id: Int32, _ length: Int) {
-    if score > best[end & mask] {
-      best[end & mask] = score
-      ids[end] = id
-      lengths[end] = UInt16(truncatingIfNeeded: length)
-    }
-  }
-
-  /// Follows the best way back and appends its ids in order, unknown neighbours as one.
-  private func trace(
-    _ model: Unigram, _ word: UnsafeBufferPointer<UInt8>, _ count: Int, into output: inout [Int32]
-  ) {
-    let mark = output.count
-    var end = count
-    var unknownEnd: Int?
-    while end > 0 {
-      let start = end - Int(lengths[end])
-      if ids[end] == model.unknown {
-        unknownEnd = unknownEnd ?? end
-      } else {
-        if let last = unknownEnd { spell(model, word[end..<last], into: &output) }
-        unknownEnd = nil
-        output.append(ids[end])
-      }
-      end = start
-    }
-    if let last = unknownEnd { spell(model, word[0..<last], into: &output) }
-    output[mark...].reverse()
-  }
-
-  private func spell(
-    _ model: Unigram, _ bytes: Slice<UnsafeBufferPointer<UInt8>>, into output: inout [Int32]
-  ) {
-    if let byteIDs = model.byteIDs {
-      for byte in bytes.reversed() { output.append(byteIDs[Int(byte)]) }
-    } else {
-      output.append(model.unknown)
-    }
-  }
-
-  @inline(__always)
-  private static func width(_ first: UInt8) -> Int {
-    first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4
   }
 }
