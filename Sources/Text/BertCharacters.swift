@@ -147,7 +147,7 @@ final class BertCharacters: Sendable {
     if mapped == [scalar] { return Entry(input: input, output: output, mapping: nil) }
     let offset = pool.count
     pool.append(0)
-    for scalar in mapped { pool += Array(UTF8.encode(scalar) ?? .init()) }
+    for scalar in mapped { pool += UTF8.encode(scalar).map { Array($0) } ?? [] }
     pool[offset] = UInt8(pool.count - offset - 1)
     return Entry(input: input, output: output, mapping: offset)
   }

@@ -2,95 +2,120 @@ import Platform
 
 /// A prefix tree over bytes whose edges lie in one flat hash table.
 ///
-/// A step is one probe of `(node, byte)`, so walking costs the same whatever the vocabulary's
-/// size, and a node has no children list to search. Immutable once built; the memory is owned by
-/// the class and freed with it.
+/// A step is one probe of `(node, byte)`, and the slot it finds also holds the value of the node
+/// it leads to, so a step touches one cache line whatever the vocabulary's size. Immutable once
+/// built; the memory is owned by the class and freed with it.
 final class ByteTrie: @unchecked Sendable {
   /// No such node, or no value at a node.
   static let none: Int32 = -1
 
-  /// `key << 32 | child`, where key = `node << 8 | byte`; `emptySlot` marks a free slot.
-  private let slots: UnsafeMutableBufferPointer<UInt64>
-  private let values: UnsafeMutableBufferPointer<Int32>
+  /// Where an edge leads.
+  struct Step: BitwiseCopyable {
+    /// The node one byte below, or `none`.
+    var node: Int32
+    /// The value of the key that ends there, or `none`.
+    var value: Int32
+  }
+
+  /// `node << 8 | byte` of an edge, and its step; a key of all ones marks a free slot.
+  struct Slot: BitwiseCopyable {
+    var key: UInt32
+    var step: Step
+  }
+
+  private static let freeKey = UInt32.max
+  private let slots: UnsafeMutableBufferPointer<Slot>
   private let shift: UInt32
   private let mask: Int
-  private static let emptySlot = UInt64.max
 
   /// Collects keys for a `ByteTrie`.
   struct Builder {
     /// More nodes than this would not fit beside a byte in a 32-bit key.
-    static let maximumNodes = 1 << 24
-    fileprivate var values: [Int32]
-    fileprivate var edges: [UInt32: Int32] = [:]
+    static let maximumNodes = (1 << 24) - 1
+    fileprivate var slots: [Slot]
+    fileprivate var shift: UInt32
+    private var edges = 0
+    private var nodes: Int
 
-    /// Starts with `roots` separate trees, whose roots are the nodes `0..<roots`.
-    init(roots: Int) { values = [Int32](repeating: ByteTrie.none, count: roots) }
-
-    /// Makes room for about `bytes` bytes of keys.
-    mutating func reserve(bytes: Int) {
-      edges.reserveCapacity(min(bytes, Self.maximumNodes))
-      values.reserveCapacity(min(bytes, Self.maximumNodes))
+    /// Starts with `roots` separate trees, whose roots are the nodes `0..<roots`, and with room
+    /// for about `edges` edges.
+    init(roots: Int, edges: Int) {
+      nodes = roots
+      var bits: UInt32 = 4
+      while bits < 25, 1 << Int(bits) < edges * 2 { bits += 1 }
+      shift = 32 - bits
+      slots = Self.free(bits)
     }
 
-    /// Adds a key; false when there are too many nodes. A key added twice keeps the last value.
+    private static func free(_ bits: UInt32) -> [Slot] {
+      [Slot](
+        repeating: Slot(
+          key: ByteTrie.freeKey, step: Step(node: ByteTrie.none, value: ByteTrie.none)),
+        count: 1 << Int(bits))
+    }
+
+    /// The slot of an edge, or the free one where it belongs.
+    private func slot(_ key: UInt32) -> Int {
+      var slot = Int((key &* 0x9E37_79B1) >> shift)
+      while slots[slot].key != key, slots[slot].key != ByteTrie.freeKey {
+        slot = (slot + 1) & (slots.count - 1)
+      }
+      return slot
+    }
+
+    /// Adds a key of at least one byte; false when there are too many nodes. A key added twice
+    /// keeps the last value.
     mutating func insert(_ key: some Sequence<UInt8>, value: Int32, root: Int32 = 0) -> Bool {
       var node = root
+      var last: Int?
       for byte in key {
         let edge = UInt32(node) << 8 | UInt32(byte)
-        if let child = edges[edge] {
-          node = child
-        } else {
-          guard values.count < Self.maximumNodes else { return false }
-          node = Int32(values.count)
-          edges[edge] = node
-          values.append(ByteTrie.none)
+        var place = slot(edge)
+        if slots[place].key == ByteTrie.freeKey {
+          guard nodes < Self.maximumNodes else { return false }
+          if edges * 2 >= slots.count {
+            grow()
+            place = slot(edge)
+          }
+          slots[place] = Slot(key: edge, step: Step(node: Int32(nodes), value: ByteTrie.none))
+          nodes += 1
+          edges += 1
         }
+        node = slots[place].step.node
+        last = place
       }
-      values[Int(node)] = value
+      if let last { slots[last].step.value = value }
       return true
+    }
+
+    private mutating func grow() {
+      let old = slots
+      shift -= 1
+      slots = Self.free(32 - shift)
+      for entry in old where entry.key != ByteTrie.freeKey { slots[slot(entry.key)] = entry }
     }
   }
 
   init(_ builder: Builder) {
-    var bits: UInt32 = 4
-    while 1 << Int(bits) < builder.edges.count * 2 { bits += 1 }
-    shift = 32 - bits
-    mask = (1 << Int(bits)) - 1
-    slots = .allocate(capacity: mask + 1)
-    slots.initialize(repeating: Self.emptySlot)
-    values = .allocate(capacity: builder.values.count)
-    _ = values.initialize(from: builder.values)
-    for (key, child) in builder.edges {
-      var slot = Int((key &* 0x9E37_79B1) >> shift)
-      while slots[slot] != Self.emptySlot { slot = (slot + 1) & mask }
-      slots[slot] = UInt64(key) << 32 | UInt64(child)
-    }
+    shift = builder.shift
+    mask = builder.slots.count - 1
+    slots = .allocate(capacity: builder.slots.count)
+    _ = slots.initialize(from: builder.slots)
   }
 
-  deinit {
-    slots.deallocate()
-    values.deallocate()
-  }
+  deinit { slots.deallocate() }
 
-  /// The node one byte below `node`, or `none`.
+  /// The edge `byte` below `node`.
   @inline(__always)
-  func child(of node: Int32, _ byte: UInt8) -> Int32 {
+  func step(from node: Int32, _ byte: UInt8) -> Step {
     let key = UInt32(truncatingIfNeeded: node) << 8 | UInt32(byte)
+    let base = slots.baseAddress.unsafelyUnwrapped
     var slot = Int((key &* 0x9E37_79B1) >> shift)
-    while true {
-      // Half of the slots are free, so the probe always ends.
-      let entry = slots.baseAddress.unsafelyUnwrapped[slot]
-      if UInt32(truncatingIfNeeded: entry >> 32) == key, entry != Self.emptySlot {
-        return Int32(truncatingIfNeeded: entry)
-      }
-      if entry == Self.emptySlot { return Self.none }
+    // Half of the slots are free, so the probe always ends.
+    while base[slot].key != key {
+      if base[slot].key == Self.freeKey { return Step(node: Self.none, value: Self.none) }
       slot = (slot &+ 1) & mask
     }
-  }
-
-  /// The value of the key that ends at `node`, or `none`.
-  @inline(__always)
-  func value(at node: Int32) -> Int32 {
-    values.baseAddress.unsafelyUnwrapped[Int(node)]
+    return base[slot].step
   }
 }

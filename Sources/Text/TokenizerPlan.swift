@@ -69,6 +69,7 @@ struct TokenizerPlan {
     let type = sources.json.map { $0.model.type ?? Self.guessedType($0.model) }
     switch type {
     case nil, "WordPiece": self = try Self.wordPiece(sources, policy)
+    case "Unigram": self = try Self.unigram(sources, policy)
     case .some(let other):
       throw RetortError(
         .unsupportedVersion,

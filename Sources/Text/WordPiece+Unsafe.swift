@@ -8,9 +8,11 @@ extension WordPiece {
   /// caller cuts what is above its limit.
   func encode(_ text: UnsafeBufferPointer<UInt8>, limit: Int, into ids: inout [Int32]) {
     guard let base = text.baseAddress, ids.count <= limit else { return }
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: settings.maximumWordLength * 4 + 4) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: settings.maximumWordLength * 4 + 8) {
       buffer in
       guard let word = buffer.baseAddress else { return }
+      // Short words are read eight bytes at a time.
+      word.update(repeating: 0, count: 8)
       asciiClasses.withUnsafeBufferPointer { classes in
         asciiMapping.withUnsafeBufferPointer { mapping in
           guard let classes = classes.baseAddress, let mapping = mapping.baseAddress else { return }
@@ -142,6 +144,12 @@ extension WordPiece {
 
   /// Greedy longest match from the left; a rest without a match makes the whole word unknown.
   private func match(_ word: UnsafePointer<UInt8>, count: Int, into ids: inout [Int32]) {
+    // Most words are one short piece.
+    if let whole = shortPieces.id(of: word, count: count) {
+      ids.append(whole)
+      return
+    }
+    let trie = trie
     let mark = ids.count
     var start = 0
     var root = Self.initialRoot
@@ -151,12 +159,12 @@ extension WordPiece {
       var end = start
       var position = start
       while position < count {
-        node = trie.child(of: node, word[position])
-        if node == ByteTrie.none { break }
+        let step = trie.step(from: node, word[position])
+        if step.node == ByteTrie.none { break }
+        node = step.node
         position += 1
-        let value = trie.value(at: node)
-        if value != ByteTrie.none {
-          best = value
+        if step.value != ByteTrie.none {
+          best = step.value
           end = position
         }
       }

@@ -27,6 +27,7 @@ struct WordPiece: Sendable {
   let settings: Settings
   let unknown: Int32
   let trie: ByteTrie
+  let shortPieces: ShortPieceTable
   /// For the bytes 0…127 one of the `asciiX` classes.
   let asciiClasses: [UInt8]
   /// For the bytes 0…127 the byte itself or its lower case.
@@ -44,11 +45,13 @@ struct WordPiece: Sendable {
   ) throws(RetortError) {
     self.settings = settings
     self.unknown = unknown
-    var builder = ByteTrie.Builder(roots: 2)
-    builder.reserve(bytes: pieces.count * 4)
+    var builder = ByteTrie.Builder(roots: 2, edges: pieces.count * 4)
+    var short: [(bytes: [UInt8], id: Int32)] = []
+    short.reserveCapacity(pieces.count)
     let prefix = Array(settings.continuation.utf8)
     for piece in pieces where !hidden.contains(piece.id) && !piece.bytes.isEmpty {
       var fits = builder.insert(piece.bytes, value: piece.id, root: Self.initialRoot)
+      if piece.bytes.count <= ShortPieceTable.longest { short.append(piece) }
       if piece.bytes.count > prefix.count, piece.bytes.starts(with: prefix) {
         fits =
           fits
@@ -63,6 +66,7 @@ struct WordPiece: Sendable {
       }
     }
     trie = ByteTrie(builder)
+    shortPieces = ShortPieceTable(short)
     var classes = [UInt8](repeating: Self.asciiWord, count: 128)
     var mapping = (0..<128).map { UInt8($0) }
     for byte in 0..<128 {
