@@ -70,8 +70,11 @@ package struct Transformer: Sendable {
 
 /// Runs a forward pass over many sequences in micro-batches, on several threads.
 struct MicroBatchRunner: Sendable {
-  /// Tokens per micro-batch: tall enough for fast products, small enough for the cache.
-  static let tokens = 512
+  /// Tokens per micro-batch: taller products are faster up to about a thousand rows, but a small
+  /// request must still fall into enough parts to occupy several threads.
+  private static func tokens(_ lengths: [Int]) -> Int {
+    min(max(lengths.reduce(0, +) / 32, 256), 1024)
+  }
 
   private let pool = WorkspacePool()
 
@@ -85,7 +88,7 @@ struct MicroBatchRunner: Sendable {
     _ body: @Sendable (InferenceOperators, [Int]) -> Matrix
   ) -> [Float] {
     let results = Matrix(rows: lengths.count, columns: width)
-    let batches = MicroBatches.plan(lengths: lengths, tokens: Self.tokens)
+    let batches = MicroBatches.plan(lengths: lengths, tokens: Self.tokens(lengths))
     let workspaces = pool.take(max(1, min(threads, batches.count)))
     parallelFor(batches.count, threads: threads) { item, worker in
       let rows = body(InferenceOperators(workspace: workspaces[worker]), batches[item])
