@@ -71,11 +71,12 @@ struct ChartAxis {
     return (lower, upper, candidates.filter { $0 >= lower && $0 <= upper })
   }
 
-  /// A number as people write it on an axis: `0.05`, `200`, `10k`, `2M`, `1e-07`.
+  /// A number as people write it on an axis: `0.05`, `200`, `2.5k`, `2M`, `1e-07`.
   static func text(_ value: Double) -> String {
     let size = abs(value)
-    for (unit, suffix) in [(1e9, "G"), (1e6, "M"), (1e4, "k")] where size >= unit && size < 1e12 {
-      return short(value / (suffix == "k" ? 1e3 : unit)) + suffix
+    for (unit, suffix) in [(1e9, "G"), (1e6, "M"), (1e3, "k")]
+    where size >= unit && size < 1e12 {
+      return short(value / unit) + suffix
     }
     if size != 0, size < 1e-4 || size >= 1e12 { return "\(Float(value))" }
     return short(value)

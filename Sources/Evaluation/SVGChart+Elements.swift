@@ -63,18 +63,21 @@ extension SVGChart {
     return svg + "</g>\n"
   }
 
-  /// The names of the series, right of the title, two columns where there are many.
+  /// The names of the series, right of the frame; as many as fit, and how many do not.
   func legend() -> String {
     var svg = ""
-    let rows = 8
-    for (index, entry) in series.enumerated() {
+    let x = Self.width - Self.right + 18
+    let room = 18
+    for (index, entry) in series.prefix(room).enumerated() {
       let colour = Self.colours[index % Self.colours.count]
-      let column = Double(index / rows)
-      let x = Self.left + 14 + column * 180
-      let y = Self.top + 18 + Double(index % rows) * 18
+      let y = Self.top + 14 + Double(index) * 18
       svg += "<rect x=\"\(Self.number(x))\" y=\"\(Self.number(y - 9))\" width=\"12\" height=\"10\""
       svg += " rx=\"2\" fill=\"\(colour)\"/>\n"
       svg += label(x + 18, y, entry.name, "start", kind: "ink")
+    }
+    if series.count > room {
+      let y = Self.top + 14 + Double(room) * 18
+      svg += label(x, y, "and \(series.count - room) more", "start", kind: "small")
     }
     return svg
   }

@@ -16,10 +16,10 @@ public struct SVGChart: Sendable {
   /// The lines, drawn in the order of their points.
   public var series: [(name: String, points: [(x: Double, y: Double)])]
 
-  static let width = 760.0
+  static let width = 880.0
   static let height = 460.0
   static let left = 84.0
-  static let right = 24.0
+  static let right = 200.0
   static let top = 48.0
   static let bottom = 64.0
   static let colours = [

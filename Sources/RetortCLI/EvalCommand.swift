@@ -114,7 +114,8 @@ struct EvalCommand: ParsableCommand {
     var files: [String] = []
     var measures: [Measure] = []
     for argument in arguments {
-      if Measure.looksLikeMeasure(argument), FileSystem.kind(of: argument) == .nothing {
+      let isMeasure = Measure.looksLikeMeasure(argument) || argument.contains("@")
+      if isMeasure, FileSystem.kind(of: argument) == .nothing {
         measures.append(try Measure(argument))
       } else if files.count == 3 {
         // One file too many: most likely a measure with a typing error. Its own error says more.
@@ -136,20 +137,20 @@ struct EvalCommand: ParsableCommand {
   /// Says on standard error which queries do not match.
   private func warn(_ evaluation: RunEvaluation, _ path: String) throws(RetortError) {
     let judged = evaluation.queryIDs.count + (onlyCommon ? evaluation.missingQueries : 0)
+    let name = path == "-" ? "standard input" : path
     if evaluation.missingQueries == judged {
       throw RetortError(
         .badData,
         "holds none of the \(judged) judged queries; check that run and qrels belong together",
-        path: path)
+        path: name)
     }
     if evaluation.missingQueries > 0 {
       writeError(
-        "\(path): \(evaluation.missingQueries) of \(judged) judged queries are missing and "
-          + (onlyCommon ? "do not count" : "score 0 (--only-common leaves them out)"))
+        "\(name): \(evaluation.missingQueries) of \(judged) judged queries missing, "
+          + (onlyCommon ? "not counted" : "counted as 0 (--only-common leaves them out)"))
     }
     if evaluation.unjudgedQueries > 0 {
-      writeError(
-        "\(path): \(evaluation.unjudgedQueries) queries have no judgements and do not count")
+      writeError("\(name): \(evaluation.unjudgedQueries) queries without judgements, not counted")
     }
   }
 }

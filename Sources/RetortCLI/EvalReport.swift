@@ -69,15 +69,15 @@ struct EvalReport {
     struct Run: Encodable {
       var run: String
       var queries: Int
-      var missing_queries: Int
-      var unjudged_queries: Int
+      var missingQueries: Int
+      var unjudgedQueries: Int
       var measures: [String: Double]
-      var per_query: [String: [String: Double]]?
+      var perQuery: [String: [String: Double]]?
     }
     struct Comparison: Encodable {
       var difference: Double
-      var p_t: Double?
-      var p_permutation: Double
+      var pT: Double?
+      var pPermutation: Double
       var wins: Int
       var ties: Int
       var losses: Int
@@ -95,13 +95,14 @@ struct EvalReport {
           (
             "\(line.measure)",
             .init(
-              difference: line.difference, p_t: line.tTest.isNaN ? nil : line.tTest,
-              p_permutation: line.randomization, wins: line.wins, ties: line.ties,
+              difference: line.difference, pT: line.tTest.isNaN ? nil : line.tTest,
+              pPermutation: line.randomization, wins: line.wins, ties: line.ties,
               losses: line.losses)
           )
         }, uniquingKeysWith: { first, _ in first })
     }
     let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(document), as: UTF8.self) + "\n"
   }
@@ -121,8 +122,8 @@ struct EvalReport {
       }
     }
     return .init(
-      run: path, queries: evaluation.queryIDs.count, missing_queries: evaluation.missingQueries,
-      unjudged_queries: evaluation.unjudgedQueries, measures: table(evaluation.summary),
-      per_query: queries)
+      run: path, queries: evaluation.queryIDs.count, missingQueries: evaluation.missingQueries,
+      unjudgedQueries: evaluation.unjudgedQueries, measures: table(evaluation.summary),
+      perQuery: queries)
   }
 }

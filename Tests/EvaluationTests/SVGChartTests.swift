@@ -38,7 +38,7 @@ import Testing
     }
     #expect(places.count == 8)
     for (x, y) in places {
-      #expect((84.0...736).contains(x) && (48.0...396).contains(y))
+      #expect((84.0...680).contains(x) && (48.0...396).contains(y))
     }
     #expect(places[0].0 > places[1].0 && places[0].1 > places[1].1)
   }
@@ -47,7 +47,8 @@ import Testing
     arguments: [
       [], [(1.0, 1.0)], [(0, 0)], [(5, 5), (5, 5)], [(1e300, -1e300), (-1e300, 1e300)],
       [(1e-300, 1e-300), (1e300, 1e300)], [(.nan, 1), (1, .infinity)], [(-1, 2), (0, 3), (2, 4)],
-      [(1, 0.1), (1.0000001, 0.1000001)], [(Double.leastNonzeroMagnitude, 1), (1, 1)], [(1e15, 1e16), (3e15, 2e16)],
+      [(1, 0.1), (1.0000001, 0.1000001)], [(Double.leastNonzeroMagnitude, 1), (1, 1)],
+      [(1e15, 1e16), (3e15, 2e16)],
     ] as [[(Double, Double)]])
   func `any numbers give a document`(points: [(Double, Double)]) {
     for (logX, logY) in [(false, false), (true, false), (true, true)] {
@@ -66,12 +67,4 @@ import Testing
       series: [("s", [(0, 1), (1, 1), (10, .nan)])])
     #expect(chart.render().contains("2 points cannot be drawn"))
   }
-
-  @Test(.enabled(if: chartPath != nil, "set RETORT_CHART to a path to look at the chart"))
-  func `the example chart is written for a look`() throws {
-    try recall.render().write(
-      toFile: try #require(chartPath), atomically: true, encoding: .utf8)
-  }
 }
-
-private let chartPath = ProcessInfo.processInfo.environment["RETORT_CHART"]

@@ -116,7 +116,12 @@ struct TrecEvalTests {
   private struct Expected: Decodable {
     struct Values: Decodable {
       var mean: [String: Double]
-      var per_query: [String: [String: Double]]
+      var perQuery: [String: [String: Double]]
+
+      enum CodingKeys: String, CodingKey {
+        case mean
+        case perQuery = "per_query"
+      }
     }
     var runs: [String: Values]
   }
@@ -137,7 +142,7 @@ struct TrecEvalTests {
         let mean = try #require(golden.mean[name])
         #expect(abs(values.summary(index) - mean) < 6e-7, "\(file) \(name)")
         for (place, query) in values.queryIDs.enumerated() {
-          let value = try #require(golden.per_query[query]?[name])
+          let value = try #require(golden.perQuery[query]?[name])
           #expect(abs(values.values(index)[place] - value) < 6e-7, "\(file) \(query) \(name)")
           compared += 1
         }

@@ -99,6 +99,34 @@ import Testing
     #expect(error.description.contains(reason), "\(error)")
   }
 
+  @Test func `scores are read to the last bit`() throws {
+    var numbers = [
+      "0", "-0", "1", "-7", "+3", ".5", "-.25", "5.", "007.50", "0.1", "123456789012345",
+      "1234567890123456", "0.123456789012345", "0.1234567890123456789", "9007199254740993",
+      "-1e-3", "2.5E+10", "4.9e-324", "1.7976931348623157e308", "0.000000000000001",
+      "99999999999999.9", "0.30000000000000004",
+    ]
+    let seed = UInt64.random(in: 0..<1 << 40)
+    var state = seed
+    for _ in 0..<2000 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      let places = Int(state >> 60)
+      let value = Double(Int64(bitPattern: state) >> (places * 3 + 11)) / pow(10, Double(places))
+      numbers.append("\(value)")
+    }
+    let text = numbers.enumerated().map { "q Q0 d\($0) 1 \($1) t\n" }.joined()
+    let read = try Run(path: folder.file("run", text)).hits(for: "q")?.map(\.value) ?? []
+    #expect(read.count == numbers.count)
+    for (number, value) in zip(numbers, read) {
+      #expect(strtod(number, nil).bitPattern == value.bitPattern, "seed \(seed): \(number)")
+    }
+    for broken in [".", "-", "-.", "+", "1-2", "--1", "1..2", "e5", "0x10"] {
+      #expect(throws: RetortError.self) {
+        try Run(path: folder.file("run", "q Q0 d 1 \(broken) t"))
+      }
+    }
+  }
+
   @Test func `long ids that share eight bytes are different documents`() throws {
     let text = "q Q0 CR93E-10279 1 2 t\nq Q0 CR93E-10270 2 1 t\nq Q0 CR93E-10 3 0.5 t\n"
     #expect(try Run(path: folder.file("run", text)).count == 3)
