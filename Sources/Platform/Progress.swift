@@ -29,10 +29,11 @@ package final class ProgressReporter: Sendable {
   /// Starts a phase of `total` units (nil: unknown), `done` of which were finished earlier.
   package func begin(_ phase: String, unit: String, total: Int?, done: Int = 0) {
     finishPhase()
+    let now = monotonicSeconds()
     state.withLock {
-      $0 = State(
-        phase: phase, unit: unit, total: total, done: done, base: done,
-        started: monotonicSeconds())
+      $0 = State(phase: phase, unit: unit, total: total, done: done, base: done, started: now)
+      // In a log the first line is due after ten seconds, not at once.
+      if !isTerminal { $0.shown = now }
     }
   }
 

@@ -26,7 +26,7 @@ struct IndexBuildCommand: ParsableCommand {
   var corpus: String
 
   @Option(help: "How the corpus is written: auto, tsv, jsonl or beir.")
-  var corpusFormat: TextFormat = .auto
+  var format: TextFormat = .auto
 
   @OptionGroup var encoder: EncoderArguments
 
@@ -66,7 +66,7 @@ struct IndexBuildCommand: ParsableCommand {
     try runReportingErrors {
       Interruption.install()
       var options = IndexBuildOptions(corpus: corpus, output: output)
-      options.format = corpusFormat
+      options.format = format
       options.m = m
       options.efConstruction = efConstruction
       options.batchSize = batchSize

@@ -123,7 +123,7 @@ struct BuildPlan: Codable, Equatable {
   /// The first setting in which this plan differs from the one the build was started with.
   func difference(from started: BuildPlan) -> String? {
     let pairs: [(String, String, String)] = [
-      ("--corpus", corpus, started.corpus), ("--corpus-format", format, started.format),
+      ("--corpus", corpus, started.corpus), ("--format", format, started.format),
       ("the model (weights, tokenizer, pooling or --max-length)", model, started.model),
       ("--m", "\(m)", "\(started.m)"),
       ("--ef-construction", "\(efConstruction)", "\(started.efConstruction)"),

@@ -163,7 +163,7 @@ public struct IndexBuilder {
       try FileSystem.removeTree(folder.buildingPath)
       if try folder.state() == .absent { _ = rmdir(folder.path) }
       throw RetortError(
-        .badData, "holds no passages; check the path and --corpus-format", path: options.corpus)
+        .badData, "holds no passages; check the path and --format", path: options.corpus)
     }
     report.encodeSeconds = monotonicSeconds() - started
     return count
