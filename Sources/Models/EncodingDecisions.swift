@@ -173,13 +173,11 @@ enum MaxLength {
           + "correct it or give a length explicitly", path: model.directory)
     }
     var reason = first.name
-    let others = sources.dropFirst().filter { $0.length != first.length }
-    if !others.isEmpty {
-      reason += " (" + others.map { "\($0.name) says \($0.length)" }.joined(separator: ", ") + ")"
-    }
     if first.length > positions {
       reason += " says \(first.length), limited by max_position_embeddings"
     }
+    let others = sources.dropFirst().filter { $0.length != first.length }
+    for other in others { reason += "; \(other.name) says \(other.length)" }
     return Decision(value: min(first.length, positions), reason: reason)
   }
 }

@@ -133,8 +133,7 @@ struct WeightReader {
     var offset = 0
     for source in sources {
       let (file, tensor) = (source.file, source.tensor)
-      let target = matrix.storage[offset..<offset + tensor.count]
-      try file.readFloats(tensor, into: UnsafeMutableBufferPointer(rebasing: target))
+      try file.readFloats(tensor, into: matrix.storage(offset..<offset + tensor.count))
       offset += tensor.count
       let checksum = Checksum.crc32c(file.bytes(of: tensor))
       record.append("\(source.canonical) \(tensor.type.rawValue) \(tensor.shape) \(checksum)")

@@ -69,9 +69,10 @@ package struct Matrix: Sendable {
     Array(UnsafeBufferPointer(start: pointer, count: count))
   }
 
-  /// The elements as memory to be filled by whoever makes the matrix.
-  package var storage: UnsafeMutableBufferPointer<Float> {
-    UnsafeMutableBufferPointer(start: pointer, count: count)
+  /// Elements as memory to be filled by whoever makes the matrix.
+  package func storage(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Float> {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    return UnsafeMutableBufferPointer(start: pointer + range.lowerBound, count: range.count)
   }
 
   /// Copies row `source` of `other` (as wide as this matrix) into row `target`.
