@@ -84,9 +84,9 @@ public final class CrossEncoder: Sendable {
   /// Scores pairs of ids, in order; the same bytes for every number of threads.
   ///
   /// Ids must lie in the vocabulary. A pair longer than the position table loses its middle.
-  public func score(_ pairs: [TokenizedPair], threads: Int) -> [Float] {
+  public func score(_ pairs: [TokenizedPair], threads: Int) throws(RetortError) -> [Float] {
     let limit = transformer.configuration.positions
-    return runner.run(
+    return try runner.run(
       lengths: pairs.map { min($0.ids.count, limit) }, width: 1, threads: threads
     ) { ops, indices in
       var batch = RaggedBatch()
@@ -99,12 +99,14 @@ public final class CrossEncoder: Sendable {
   }
 
   /// Scores every passage for `query`, in order.
-  public func score(query: String, passages: [String], threads: Int) -> [Float] {
+  public func score(
+    query: String, passages: [String], threads: Int
+  ) throws(RetortError) -> [Float] {
     guard let tokenizer else { return [] }
     let pairs = passages.map { passage in
       let pair = tokenizer.encodePair(query, passage, maxLength: maxLength)
       return TokenizedPair(ids: pair.ids, types: pair.types)
     }
-    return score(pairs, threads: threads)
+    return try score(pairs, threads: threads)
   }
 }

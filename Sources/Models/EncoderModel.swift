@@ -61,9 +61,9 @@ package struct EncoderModel: Sendable {
   /// Row-major vectors in the order of `sequences`; an empty sequence gives zeros.
   ///
   /// A sequence longer than the position table loses its middle: all but its last token is cut.
-  package func encode(_ sequences: [[Int32]], threads: Int) -> [Float] {
+  package func encode(_ sequences: [[Int32]], threads: Int) throws(RetortError) -> [Float] {
     let limit = transformer.configuration.positions
-    return runner.run(
+    return try runner.run(
       lengths: sequences.map { min($0.count, limit) }, width: dimension, threads: threads
     ) { ops, indices in
       var batch = RaggedBatch()

@@ -48,13 +48,13 @@ public final class TextEncoder: Sendable {
   ///
   /// Returns vectors row by row, [sequences × dimension], in the order given and with the same bytes
   /// for every number of threads. Ids must lie in the vocabulary. An empty sequence gives zeros.
-  public func encode(_ sequences: [[Int32]], threads: Int) -> [Float] {
-    model.encode(sequences, threads: threads)
+  public func encode(_ sequences: [[Int32]], threads: Int) throws(RetortError) -> [Float] {
+    try model.encode(sequences, threads: threads)
   }
 
   /// Tokenises and encodes texts; vectors row by row, [texts × dimension].
-  public func encode(texts: [String], threads: Int) -> [Float] {
-    encode(tokenizer.encode(texts, maxLength: maxLength, threads: threads), threads: threads)
+  public func encode(texts: [String], threads: Int) throws(RetortError) -> [Float] {
+    try encode(tokenizer.encode(texts, maxLength: maxLength, threads: threads), threads: threads)
   }
 }
 

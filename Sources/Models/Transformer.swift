@@ -82,21 +82,22 @@ struct MicroBatchRunner: Sendable {
   ///
   /// `body` gets the indices of one micro-batch and returns one row for each. The batches depend on
   /// the lengths alone, so the result's bytes do not depend on `threads`. Sequences of length 0
-  /// give rows of zeros.
+  /// give rows of zeros. An interruption is noticed between micro-batches and throws `.cancelled`.
   func run(
     lengths: [Int], width: Int, threads: Int,
     _ body: @Sendable (InferenceOperators, [Int]) -> Matrix
-  ) -> [Float] {
+  ) throws(RetortError) -> [Float] {
     let results = Matrix(rows: lengths.count, columns: width)
     let batches = MicroBatches.plan(lengths: lengths, tokens: Self.tokens(lengths))
     let workspaces = pool.take(max(1, min(threads, batches.count)))
-    parallelFor(batches.count, threads: threads) { item, worker in
+    defer { pool.put(workspaces) }
+    try parallelForThrowing(batches.count, threads: threads) { item, worker throws(RetortError) in
+      try Interruption.check()
       let rows = body(InferenceOperators(workspace: workspaces[worker]), batches[item])
       for (row, index) in batches[item].enumerated() {
         results.copyRow(row, of: rows, to: index)
       }
     }
-    pool.put(workspaces)
     return results.values
   }
 }

@@ -78,7 +78,7 @@ struct RecallCommand: ParsableCommand {
     let index = searcher.index
     let progress = ProgressReporter()
     progress.begin("encode", unit: "queries", total: texts.count)
-    let vectors = searcher.encoder.encode(texts: texts, threads: threading.threads)
+    let vectors = try searcher.encoder.encode(texts: texts, threads: threading.threads)
     progress.update(texts.count)
     progress.begin("exact", unit: "queries", total: texts.count)
     let start = monotonicSeconds()

@@ -171,8 +171,7 @@ public struct IndexBuilder {
 
   /// Encodes one block and makes it durable.
   private func encode(_ block: TokenizedBlock, first: Int) throws(RetortError) {
-    let vectors = encoder.encode(block.ids, threads: options.threads)
-    try Interruption.check()
+    let vectors = try encoder.encode(block.ids, threads: options.threads)
     for (i, passage) in block.passages.enumerated() {
       let row = vectors[(i * encoder.dimension)..<((i + 1) * encoder.dimension)]
       guard row.allSatisfy(\.isFinite) else {

@@ -71,8 +71,7 @@ public final class Searcher: Sendable {
       tokens.set(item, encoder.tokenize(queries[item]))
     }
     let tokenized = tokens.values
-    let vectors = encoder.encode(tokenized.map(\.ids), threads: threads)
-    try Interruption.check()
+    let vectors = try encoder.encode(tokenized.map(\.ids), threads: threads)
     let encoded = monotonicSeconds()
     timings.encode = encoded - start
     let hits = try index.search(

@@ -67,7 +67,7 @@ struct MiniLMTests {
     let model = try EncoderModel(directory: Self.directory)
     #expect(model.pooling == .mean)
     #expect(model.normalize)
-    let vectors = model.encode(items.map(\.ids), threads: 2)
+    let vectors = try model.encode(items.map(\.ids), threads: 2)
     for (index, item) in items.enumerated() {
       let row = vectors[index * 384..<(index + 1) * 384]
       #expect(Self.cosine(row, item.normalized) >= 0.99999, "\(item.text)")
@@ -95,9 +95,9 @@ struct MiniLMTests {
   @Test func `the number of threads does not change a bit`() throws {
     let sequences = try Self.golden().items.map(\.ids)
     let model = try EncoderModel(directory: Self.directory)
-    let one = model.encode(sequences, threads: 1)
+    let one = try model.encode(sequences, threads: 1)
     for threads in [2, 3] {
-      let several = model.encode(sequences, threads: threads)
+      let several = try model.encode(sequences, threads: threads)
       #expect(one.map(\.bitPattern) == several.map(\.bitPattern), "\(threads) threads")
     }
   }
@@ -105,9 +105,9 @@ struct MiniLMTests {
   @Test func `a sequence gives the same vector alone and in a batch`() throws {
     let sequences = try Self.golden().items.map(\.ids)
     let model = try EncoderModel(directory: Self.directory)
-    let together = model.encode(sequences, threads: 2)
+    let together = try model.encode(sequences, threads: 2)
     for (index, sequence) in sequences.enumerated() {
-      let alone = model.encode([sequence], threads: 1)
+      let alone = try model.encode([sequence], threads: 1)
       let row = together[index * 384..<(index + 1) * 384]
       let difference = zip(row, alone).map { abs($0 - $1) }.max() ?? .infinity
       #expect(difference <= 1e-5, "sequence \(index)")
@@ -121,7 +121,7 @@ struct MiniLMTests {
     let items = try Self.golden().items
     let encoder = try TextEncoder(directory: Self.directory, options: options)
     for item in items { #expect(encoder.tokenize(item.text).ids == item.ids, "\(item.text)") }
-    let vectors = encoder.encode(texts: items.map(\.text), threads: 2)
+    let vectors = try encoder.encode(texts: items.map(\.text), threads: 2)
     #expect(vectors.count == items.count * encoder.dimension)
     for (index, item) in items.enumerated() {
       let row = vectors[index * 384..<(index + 1) * 384]

@@ -73,7 +73,7 @@ import Testing
     let tiny = try TinyModel(.distilbert)
     try tiny.write()
     let model = try EncoderModel(directory: tiny.directory)
-    let vectors = model.encode([[2, 5, 7, 3], [2, 5, 9, 11, 3], [2, 13, 4, 3]], threads: 2)
+    let vectors = try model.encode([[2, 5, 7, 3], [2, 5, 9, 11, 3], [2, 13, 4, 3]], threads: 2)
     let (query, positive, negative) = (vectors[0..<8], vectors[8..<16], vectors[16..<24])
     expect(
       Array(query),
@@ -87,7 +87,7 @@ import Testing
   private func score(_ tiny: TinyModel) throws -> Float {
     try tiny.write()
     let encoder = try CrossEncoder(directory: tiny.directory, maxLength: nil, tokenizes: false)
-    return encoder.score([TokenizedPair(ids: Self.ids, types: Self.types)], threads: 1)[0]
+    return try encoder.score([TokenizedPair(ids: Self.ids, types: Self.types)], threads: 1)[0]
   }
 
   @Test func `BERT_CAT reads BERT's pooler`() throws {
