@@ -112,7 +112,7 @@ struct IndexBuildCommand: ParsableCommand {
       \(ProgressReporter.duration(report.storeSeconds)), graph \
       \(ProgressReporter.duration(report.graphSeconds)))
       reachable: \(report.reachable) of \(report.passages), \(report.linkedByPass) linked by the \
-      reachability pass; peak memory \(megabytes(peakResidentBytes() ?? 0))
+      reachability pass; peak memory \(megabytes(report.peakBytes))
       """)
   }
 }

@@ -79,6 +79,8 @@ public struct IndexBuildReport: Sendable, Codable, Equatable {
   public var graphSeconds = 0.0
   /// Bytes of the finished index.
   public var bytes = 0
+  /// Peak resident memory of the process in bytes, 0 where unknown.
+  public var peakBytes = 0
   /// Nodes reachable, and nodes that the reachability pass had to link.
   public var reachable = 0, linkedByPass = 0
 }

@@ -61,6 +61,7 @@ public struct IndexBuilder {
     try store(blocks)
     try connect()
     try publish(plan)
+    report.peakBytes = peakResidentBytes() ?? 0
     return report
   }
 
