@@ -35,7 +35,7 @@ let package = Package(
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats"]),
     .target(name: "Store", dependencies: ["Graph", "Platform", "CKernels", "CLZ4"]),
-    .target(name: "Graph", dependencies: ["Tensors", "Platform", "CKernels"]),
+    .target(name: "Graph", dependencies: ["Platform", "CKernels"]),
     .target(name: "Text", dependencies: ["Platform"]),
     .target(name: "Formats", dependencies: ["Platform", "CZlib"]),
     .target(name: "Hub", dependencies: ["Platform"]),
@@ -60,6 +60,7 @@ let package = Package(
     .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(name: "RetrievalTests", dependencies: ["Retrieval"]),
+    .testTarget(name: "RetortTests", dependencies: ["Retort"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "RetortCLITests", dependencies: ["RetortCLI", "Retort", "Retrieval", "Store"]),
