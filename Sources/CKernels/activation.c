@@ -65,57 +65,37 @@ static void scalar_layer_norm(float *out, const float *x, const float *residual,
 
 // MARK: Dispatch
 
-int retort_lanes_available(int lanes) {
-  switch (lanes) {
-    case RETORT_LANES_SCALAR: return 1;
-#if defined(__x86_64__)
-    case RETORT_LANES_AVX2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case RETORT_LANES_AVX512: return __builtin_cpu_supports("avx512f") != 0;
-#elif defined(__aarch64__)
-    case RETORT_LANES_NEON: return 1;
-#endif
-    default: return 0;
-  }
-}
-
-int retort_lanes_best(void) {
-  for (int lanes = RETORT_LANES_AVX512; lanes > RETORT_LANES_SCALAR; lanes--)
-    if (retort_lanes_available(lanes)) return lanes;
-  return RETORT_LANES_SCALAR;
-}
-
 #if defined(__x86_64__)
 #define DISPATCH(kernel, ...)                                        \
-  if (!retort_lanes_available(lanes)) lanes = RETORT_LANES_SCALAR;   \
-  switch (lanes) {                                                   \
-    case RETORT_LANES_AVX512: avx512_##kernel(__VA_ARGS__); break;   \
-    case RETORT_LANES_AVX2: avx2_##kernel(__VA_ARGS__); break;       \
+  if (!retort_level_available(level)) level = RETORT_LEVEL_SCALAR;   \
+  switch (level) {                                                   \
+    case RETORT_LEVEL_AVX512: avx512_##kernel(__VA_ARGS__); break;   \
+    case RETORT_LEVEL_AVX2: avx2_##kernel(__VA_ARGS__); break;       \
     default: scalar_##kernel(__VA_ARGS__);                           \
   }
 #elif defined(__aarch64__)
 #define DISPATCH(kernel, ...)                                        \
-  switch (lanes) {                                                   \
-    case RETORT_LANES_NEON: neon_##kernel(__VA_ARGS__); break;       \
+  switch (level) {                                                   \
+    case RETORT_LEVEL_NEON: neon_##kernel(__VA_ARGS__); break;       \
     default: scalar_##kernel(__VA_ARGS__);                           \
   }
 #else
-#define DISPATCH(kernel, ...) (void)lanes, scalar_##kernel(__VA_ARGS__);
+#define DISPATCH(kernel, ...) (void)level, scalar_##kernel(__VA_ARGS__);
 #endif
 
-void retort_gelu_erf(int lanes, float *out, const float *x, size_t count) {
+void retort_gelu_erf(retort_level level, float *out, const float *x, size_t count) {
   DISPATCH(gelu_erf, out, x, count)
 }
 
-void retort_gelu_tanh(int lanes, float *out, const float *x, size_t count) {
+void retort_gelu_tanh(retort_level level, float *out, const float *x, size_t count) {
   DISPATCH(gelu_tanh, out, x, count)
 }
 
-void retort_softmax(int lanes, float *row, size_t count, float scale) {
+void retort_softmax(retort_level level, float *row, size_t count, float scale) {
   DISPATCH(softmax, row, count, scale)
 }
 
-void retort_layer_norm(int lanes, float *out, const float *x, const float *residual,
+void retort_layer_norm(retort_level level, float *out, const float *x, const float *residual,
                        const float *weight, const float *bias, size_t count, float epsilon) {
   DISPATCH(layer_norm, out, x, residual, weight, bias, count, epsilon)
 }

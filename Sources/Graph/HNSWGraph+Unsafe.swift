@@ -45,7 +45,8 @@ package struct HNSWParameters: Sendable, Equatable {
     }
     guard (1...100_000).contains(efConstruction) else {
       throw RetortError(
-        .usage, "efConstruction is \(efConstruction) but must lie in 1...100000 (usual: 100 to 500)")
+        .usage, "efConstruction is \(efConstruction) but must lie in 1...100000 (usual: 100 to 500)"
+      )
     }
   }
 }

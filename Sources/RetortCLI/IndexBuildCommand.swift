@@ -144,7 +144,8 @@ struct IndexInfoCommand: ParsableCommand {
           + "up to \(manifest.model.maxLength) tokens, \(manifest.model.fingerprint.prefix(16))")
       print(
         "corpus:       \(manifest.corpus.path), \(manifest.corpus.truncatedTexts) texts truncated, "
-          + "\(manifest.corpus.emptyTexts) empty, \(manifest.corpus.skippedLines) bad lines skipped")
+          + "\(manifest.corpus.emptyTexts) empty, \(manifest.corpus.skippedLines) bad lines skipped"
+      )
       print(
         "graph:        M \(graph.m), efConstruction \(graph.efConstruction), seed \(graph.seed), "
           + "\(graph.layers) layers, \(graph.links) links "

@@ -63,7 +63,8 @@ struct SearchPrompt {
       case "": mode = mode == .exact ? .graph(efSearch: efSearch) : .exact
       default: throw RetortError(.usage, ":exact takes on, off or nothing")
       }
-      writeError(mode == .exact ? "exact: on, every vector is scanned" : "exact: off, ef \(efSearch)")
+      writeError(
+        mode == .exact ? "exact: on, every vector is scanned" : "exact: off, ef \(efSearch)")
     case ":show":
       guard let found = try searcher.index.number(of: value) else {
         throw RetortError(.usage, "no passage is called \"\(value)\"")

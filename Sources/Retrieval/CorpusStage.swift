@@ -1,5 +1,5 @@
-import Foundation
 import Formats
+import Foundation
 import Models
 import Platform
 import Synchronization
@@ -117,7 +117,8 @@ final class CorpusStage: Sendable {
     }
     guard number >= done.count else {
       throw RetortError(
-        .badData, "the corpus is shorter than when the build was started; build again with "
+        .badData,
+        "the corpus is shorter than when the build was started; build again with "
           + "--overwrite", path: path)
     }
   }
@@ -140,7 +141,8 @@ final class CorpusStage: Sendable {
   }
 
   private static func extend(_ hash: UInt128, by passage: Passage) -> UInt128 {
-    var seed = Hashing.mix(UInt64(truncatingIfNeeded: hash) ^ UInt64(truncatingIfNeeded: hash >> 64))
+    var seed = Hashing.mix(
+      UInt64(truncatingIfNeeded: hash) ^ UInt64(truncatingIfNeeded: hash >> 64))
     seed ^= UInt64(passage.id.utf8.count)
     return Hashing.hash128(passage.text.utf8, seed: seed)
       ^ Hashing.hash128(passage.id.utf8, seed: ~seed)

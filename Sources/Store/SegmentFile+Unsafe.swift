@@ -150,7 +150,8 @@ package struct SegmentFile: Sendable {
     length = file.count
     guard file.count >= SegmentLayout.page else {
       throw RetortError(
-        .truncated, "is only \(file.count) bytes long, shorter than a header; restore it from a "
+        .truncated,
+        "is only \(file.count) bytes long, shorter than a header; restore it from a "
           + "copy or build the index again", path: path)
     }
     let page = UnsafeRawBufferPointer(rebasing: file.bytes[..<SegmentLayout.page])
@@ -174,7 +175,8 @@ package struct SegmentFile: Sendable {
     for i in 28..<32 { copy[i] = 0 }
     guard Checksum.crc32c(copy) == word(28) else {
       throw RetortError(
-        .checksumMismatch, "has a damaged header; restore the file from a copy or build the index "
+        .checksumMismatch,
+        "has a damaged header; restore the file from a copy or build the index "
           + "again", path: path, at: .offset(28))
     }
     guard word(12) == kind.rawValue else {
@@ -182,7 +184,8 @@ package struct SegmentFile: Sendable {
     }
     guard long(16) == UInt64(file.count) else {
       throw RetortError(
-        .truncated, "has \(file.count) bytes but its header says \(long(16)); restore it from a "
+        .truncated,
+        "has \(file.count) bytes but its header says \(long(16)); restore it from a "
           + "copy or build the index again", path: path, at: .offset(16))
     }
     let count = Int(word(24))

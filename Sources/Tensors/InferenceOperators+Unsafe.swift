@@ -8,12 +8,12 @@ import Platform
 /// Not thread-safe: one workspace, one thread at a time.
 package struct InferenceOperators: Operators {
   private let workspace: Workspace
-  private let lanes: Int32
+  private let level: retort_level
 
-  /// Operators over `workspace`; `lanes` forces an instruction set (`RETORT_LANES_…`).
-  package init(workspace: Workspace, lanes: Int32? = nil) {
+  /// Operators over `workspace`; `level` forces an instruction set.
+  package init(workspace: Workspace, level: retort_level? = nil) {
     self.workspace = workspace
-    self.lanes = lanes ?? retort_lanes_best()
+    self.level = level ?? retort_level_in_use()
     SingleThreadedBLAS.enforce
   }
 
@@ -58,7 +58,7 @@ package struct InferenceOperators: Operators {
     let out = workspace.matrix(rows: x.rows, columns: x.columns)
     for row in 0..<x.rows {
       retort_layer_norm(
-        lanes, out.row(row), x.row(row), residual?.row(row), weights.weight.pointer,
+        level, out.row(row), x.row(row), residual?.row(row), weights.weight.pointer,
         weights.bias.pointer, x.columns, weights.epsilon)
     }
     return out
@@ -67,8 +67,8 @@ package struct InferenceOperators: Operators {
   package func activate(_ x: Matrix, _ function: Activation) -> Matrix {
     let out = workspace.matrix(rows: x.rows, columns: x.columns)
     switch function {
-    case .geluErf: retort_gelu_erf(lanes, out.pointer, x.pointer, x.count)
-    case .geluTanh: retort_gelu_tanh(lanes, out.pointer, x.pointer, x.count)
+    case .geluErf: retort_gelu_erf(level, out.pointer, x.pointer, x.count)
+    case .geluTanh: retort_gelu_tanh(level, out.pointer, x.pointer, x.count)
     case .tanh: for i in 0..<x.count { out.pointer[i] = tanhf(x.pointer[i]) }
     case .relu: for i in 0..<x.count { out.pointer[i] = max(x.pointer[i], 0) }
     }
@@ -95,7 +95,7 @@ package struct InferenceOperators: Operators {
             CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(length), Int32(size), 1,
             queries, Int32(qkv.columns), keys, Int32(qkv.columns), 0, scores.pointer,
             Int32(length))
-          for row in 0..<rows { retort_softmax(lanes, scores.row(row), length, scale) }
+          for row in 0..<rows { retort_softmax(level, scores.row(row), length, scale) }
           cblas_sgemm(
             CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(size), Int32(length), 1,
             scores.pointer, Int32(length), keys + width, Int32(qkv.columns), 0,

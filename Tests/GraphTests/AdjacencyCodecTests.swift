@@ -1,8 +1,7 @@
 import CKernels
+import Graph
 import Platform
 import Testing
-
-import Graph
 
 @Suite struct AdjacencyCodecTests {
   @Test func `random lists survive the way to bytes and back`() {
@@ -12,7 +11,8 @@ import Graph
       var offsets = [0]
       var targets: [UInt32] = []
       for _ in 0..<count {
-        let list = Set((0..<(random.next() % 40)).map { _ in UInt32(random.next() % UInt64(count)) })
+        let list = Set(
+          (0..<(random.next() % 40)).map { _ in UInt32(random.next() % UInt64(count)) })
         targets.append(contentsOf: list.sorted())
         offsets.append(targets.count)
       }

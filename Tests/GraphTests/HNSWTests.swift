@@ -1,7 +1,6 @@
+import Graph
 import Platform
 import Testing
-
-import Graph
 
 /// Vectors around `centres` random directions, like sentence embeddings: clustered, anisotropic.
 func clusteredVectors(

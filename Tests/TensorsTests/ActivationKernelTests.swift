@@ -4,18 +4,19 @@ import Testing
 
 /// Row kernels of every instruction set of this CPU, against double precision.
 @Suite struct ActivationKernelTests {
-  static let levels: [Int32] = (0...3).filter { retort_lanes_available($0) != 0 }.map { Int32($0) }
+  static let levels = (0...3 as ClosedRange<UInt32>).map { retort_level(rawValue: $0) }
+    .filter { retort_level_available($0) }
 
   /// Lengths around every vector width, and one long row.
   static let lengths = Array(0...35) + [64, 127, 384, 1000]
 
   @Test func `the best level of this CPU is one it has`() {
-    #expect(Self.levels.contains(0))
-    #expect(Self.levels.max() == retort_lanes_best())
+    #expect(Self.levels.contains(RETORT_LEVEL_SCALAR))
+    #expect(Self.levels.contains(retort_level_in_use()))
   }
 
   @Test(arguments: levels)
-  func `GELU with the error function is accurate to 1e-6`(level: Int32) {
+  func `GELU with the error function is accurate to 1e-6`(level: retort_level) {
     let x = (-80000...80000).map { Float($0) * 1e-4 }
     var y = [Float](repeating: .nan, count: x.count)
     retort_gelu_erf(level, &y, x, x.count)
@@ -26,7 +27,7 @@ import Testing
   }
 
   @Test(arguments: levels)
-  func `GELU in the tanh form is accurate to 1e-6`(level: Int32) {
+  func `GELU in the tanh form is accurate to 1e-6`(level: retort_level) {
     let x = (-80000...80000).map { Float($0) * 1e-4 }
     var y = [Float](repeating: .nan, count: x.count)
     retort_gelu_tanh(level, &y, x, x.count)
@@ -38,7 +39,7 @@ import Testing
   }
 
   @Test(arguments: levels)
-  func `GELU meets its golden values and its limits`(level: Int32) {
+  func `GELU meets its golden values and its limits`(level: retort_level) {
     let x: [Float] = [-2, -1, -0.5, 0, 0.5, 1, 2, -1000, 1000, -.infinity, .infinity]
     let erfForm: [Float] = [-0.0455, -0.158655, -0.154269, 0, 0.345731, 0.841345, 1.9545, 0, 1000]
     let tanhForm: [Float] = [
@@ -52,7 +53,7 @@ import Testing
   }
 
   @Test(arguments: levels)
-  func `NaN is not hidden by any kernel`(level: Int32) {
+  func `NaN is not hidden by any kernel`(level: retort_level) {
     for position in [0, 3, 18] {
       var x = [Float](repeating: 0.5, count: 19)
       x[position] = .nan
@@ -71,7 +72,7 @@ import Testing
   }
 
   @Test(arguments: levels)
-  func `kernels write exactly their row`(level: Int32) {
+  func `kernels write exactly their row`(level: retort_level) {
     for count in Self.lengths {
       var generator = Seeded(UInt64(count))
       let x = generator.floats(count + 1)
@@ -93,7 +94,7 @@ import Testing
   }
 
   @Test(arguments: levels)
-  func `softmax is that of the definition`(level: Int32) {
+  func `softmax is that of the definition`(level: retort_level) {
     for count in Self.lengths where count > 0 {
       var generator = Seeded(UInt64(count) + 7)
       let x = generator.floats(count).map { $0 * 40 }
@@ -109,7 +110,7 @@ import Testing
   }
 
   @Test(arguments: levels)
-  func `softmax survives large and far apart scores`(level: Int32) {
+  func `softmax survives large and far apart scores`(level: retort_level) {
     var row: [Float] = [3e38, -3e38, 3e38, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
     retort_softmax(level, &row, row.count, 1)
     #expect(abs(row[0] - 0.5) <= 1e-6)
@@ -118,7 +119,7 @@ import Testing
   }
 
   @Test(arguments: levels)
-  func `layer normalisation is that of the definition`(level: Int32) {
+  func `layer normalisation is that of the definition`(level: retort_level) {
     for count in Self.lengths where count > 1 {
       var generator = Seeded(UInt64(count) + 99)
       let (x, r) = (generator.floats(count).map { $0 * 3 + 5 }, generator.floats(count))
@@ -138,7 +139,7 @@ import Testing
   }
 
   @Test(arguments: levels)
-  func `layer normalisation of 1 2 3 4 is the golden one`(level: Int32) {
+  func `layer normalisation of 1 2 3 4 is the golden one`(level: retort_level) {
     let (x, ones, zeros): ([Float], [Float], [Float]) = (
       [1, 2, 3, 4], [1, 1, 1, 1], [0, 0, 0, 0]
     )
@@ -150,7 +151,7 @@ import Testing
   }
 
   @Test(arguments: levels)
-  func `kernels may write over their input`(level: Int32) {
+  func `kernels may write over their input`(level: retort_level) {
     var generator = Seeded(5)
     let (x, r) = (generator.floats(83), generator.floats(83))
     var (apart, inPlace) = (x, x)
