@@ -45,7 +45,8 @@ package struct HNSWParameters: Sendable, Equatable {
     }
     guard (1...100_000).contains(efConstruction) else {
       throw RetortError(
-        .usage, "efConstruction is \(efConstruction) but must lie in 1...100000 (usual: 100 to 500)")
+        .usage, "efConstruction is \(efConstruction) but must lie in 1...100000 (usual: 100 to 500)"
+      )
     }
   }
 }
@@ -151,6 +152,16 @@ package struct HNSWGraph: Sendable {
       }
     }
     return try result.get()
+  }
+
+  /// Decodes and checks the neighbour lists of all layers.
+  package func verifyLists() throws(RetortError) {
+    for layer in layers {
+      for slot in stride(from: 0, to: layer.blocks.count, by: 1 << layer.blocks.shift) {
+        try Interruption.check()
+        _ = try layer.blocks.list(slot)
+      }
+    }
   }
 
   /// The number of nodes that a walk over layer 0 reaches from the entry point.

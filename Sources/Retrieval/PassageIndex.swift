@@ -149,6 +149,7 @@ public final class PassageIndex: Sendable {
       }
     }
     try opened.passages.verifyTexts()
+    try opened.graph.graph.verifyLists()
     return try opened.graph.graph.reachableCount()
   }
 }
