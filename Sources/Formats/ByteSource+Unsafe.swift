@@ -135,6 +135,22 @@ package final class ByteSource {
     }
   }
 
+  /// Waits until a pipe or terminal has something to read.
+  ///
+  /// The signal handlers let system calls restart, so a read of an idle pipe would outlast an
+  /// interruption: the wait is cut into pieces, each with a look at the flag.
+  private func waitForInput() throws(RetortError) {
+    while true {
+      try Interruption.check()
+      var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      let count = poll(&request, 1, 100)
+      if count > 0 { return }
+      if count < 0, errno != EINTR {
+        throw .system("wait for", path: name, errno: errno, reading: true)
+      }
+    }
+  }
+
   /// Reads one more block behind the unread bytes (none are left, except at the very start).
   private func refill() throws(RetortError) {
     guard !isAtEnd else { return }
@@ -143,6 +159,7 @@ package final class ByteSource {
       end = 0
     }
     while true {
+      if totalBytes == nil { try waitForInput() }
       let count = Platform.read(descriptor, input + end, Self.capacity - end)
       if count > 0 {
         end += count

@@ -49,6 +49,8 @@ package enum AdjacencyCodec {
     for node in 0..<nodes {
       words[node] = UInt32(nodes + 1 + links)
       links += Int(bytes[node]) | Int(bytes[nodes + node]) << 8
+      // Checked on the way: the degrees of a damaged block can add up to more than 32 bits hold.
+      guard bytes.count >= 2 * nodes + 4 * links else { return nil }
     }
     words[nodes] = UInt32(nodes + 1 + links)
     guard bytes.count == 2 * nodes + 4 * links else { return nil }

@@ -110,6 +110,8 @@ package struct HNSWBuilder: @unchecked Sendable {
   private func insert(_ batch: Range<Int>) throws(RetortError) {
     guard topLevel >= 0 else { return }
     try parallelForThrowing(batch.count, threads: threads) { item, worker throws(RetortError) in
+      // A batch of a large graph takes seconds; an interruption must not.
+      try Interruption.check()
       try findNeighbors(of: UInt32(batch.lowerBound + item), scratch: scratches[worker])
     }
     for layer in 0...topLevel { try linkBack(batch, layer: layer) }

@@ -154,6 +154,16 @@ package struct HNSWGraph: Sendable {
     return try result.get()
   }
 
+  /// Decodes and checks the neighbour lists of all layers.
+  package func verifyLists() throws(RetortError) {
+    for layer in layers {
+      for slot in stride(from: 0, to: layer.blocks.count, by: 1 << layer.blocks.shift) {
+        try Interruption.check()
+        _ = try layer.blocks.list(slot)
+      }
+    }
+  }
+
   /// The number of nodes that a walk over layer 0 reaches from the entry point.
   package func reachableCount() throws(RetortError) -> Int {
     guard count > 0, let bottom = layers.first else { return 0 }

@@ -10,11 +10,15 @@ package final class BoundedQueue<Value: Sendable>: Sendable {
   }
 
   private let state = Mutex(State())
-  private let free: DispatchSemaphore
+  private let free = DispatchSemaphore(value: 0)
   private let filled = DispatchSemaphore(value: 0)
 
   /// A queue that holds up to `capacity` values.
-  package init(capacity: Int) { free = DispatchSemaphore(value: capacity) }
+  package init(capacity: Int) {
+    // Counted up from zero: a semaphore that goes below its initial value traps when it is freed,
+    // and a queue may be dropped with values in it.
+    for _ in 0..<capacity { free.signal() }
+  }
 
   /// Adds a value, waiting for room; false once the queue is closed (the value is dropped).
   package func push(_ value: Value) -> Bool {

@@ -26,19 +26,20 @@ package func parallelFor(
 
 /// Like `parallelFor`, for bodies that fail: the error of the lowest failing item is thrown.
 ///
-/// After a failure no new items start.
+/// After a failure no later items start; earlier ones are still run, so that the error does not
+/// depend on which thread was faster.
 package func parallelForThrowing(
   _ count: Int, threads: Int,
   _ body: @Sendable (_ item: Int, _ worker: Int) throws(RetortError) -> Void
 ) throws(RetortError) {
   let failure = Mutex<(item: Int, error: RetortError)?>(nil)
-  let failed = Atomic(false)
+  let lowestFailed = Atomic(Int.max)
   parallelFor(count, threads: threads) { item, worker in
-    if failed.load(ordering: .relaxed) { return }
+    if item > lowestFailed.load(ordering: .relaxed) { return }
     do throws(RetortError) {
       try body(item, worker)
     } catch {
-      failed.store(true, ordering: .relaxed)
+      lowestFailed.min(item, ordering: .relaxed)
       failure.withLock { stored in
         if let known = stored, known.item <= item { return }
         stored = (item, error)

@@ -11,7 +11,6 @@ struct TokenizedBlock: Sendable {
   var ids: [[Int32]]
   var truncatedTexts: Int
   var emptyTexts: Int
-  var skippedLines: Int
   var corpusHash: UInt128
   /// Bytes of the corpus read so far, for the time left.
   var bytesRead: Int
@@ -25,13 +24,16 @@ final class CorpusStage: Sendable {
     case failure(RetortError)
   }
 
-  private let path: String
+  private let name: String
   private let queue = BoundedQueue<Message>(capacity: 2)
   private let finished = DispatchSemaphore(value: 0)
-  private let report = Mutex<[String]>([])
+  private let skipped = Mutex<(count: Int, report: [String])>((0, []))
+
+  /// Bad lines skipped in the whole corpus, once all blocks have been taken.
+  var badLines: Int { skipped.withLock { $0.count } }
 
   /// What was skipped and why, once all blocks have been taken.
-  var badLineReport: [String] { report.withLock { $0 } }
+  var badLineReport: [String] { skipped.withLock { $0.report } }
 
   /// Starts reading.
   ///
@@ -39,9 +41,9 @@ final class CorpusStage: Sendable {
   ///   - done: the corpus hashes of the blocks that an earlier run finished; those are read again
   ///     and compared, but not handed out.
   init(
-    reader: CorpusReader, path: String, encoder: TextEncoder, batchSize: Int, done: [UInt128]
+    reader: CorpusReader, encoder: TextEncoder, batchSize: Int, done: [UInt128]
   ) {
-    self.path = path
+    name = reader.name
     let source = UncheckedBox(reader)
     let thread = Thread { [self] in
       do throws(RetortError) {
@@ -49,7 +51,7 @@ final class CorpusStage: Sendable {
       } catch {
         _ = queue.push(.failure(error))
       }
-      report.withLock { $0 = source.value.badLineReport }
+      skipped.withLock { $0 = (source.value.badLines, source.value.badLineReport) }
       queue.close()
       finished.signal()
     }
@@ -94,7 +96,7 @@ final class CorpusStage: Sendable {
           throw RetortError(
             .badData,
             "the id \"\(passage.id)\" occurs twice; ids must be unique in a corpus",
-            path: path, at: .line(reader.lineNumber))
+            path: name, at: .line(reader.lineNumber))
         }
         hash = Self.extend(hash, by: passage)
         passages.append(passage)
@@ -105,7 +107,7 @@ final class CorpusStage: Sendable {
           throw RetortError(
             .badData,
             "the corpus is not the one the build was started with (it differs before line "
-              + "\(reader.lineNumber)); build again with --overwrite", path: path)
+              + "\(reader.lineNumber)); build again with --overwrite", path: name)
         }
       } else {
         let block = try tokenize(
@@ -119,7 +121,7 @@ final class CorpusStage: Sendable {
       throw RetortError(
         .badData,
         "the corpus is shorter than when the build was started; build again with "
-          + "--overwrite", path: path)
+          + "--overwrite", path: name)
     }
   }
 
@@ -137,7 +139,7 @@ final class CorpusStage: Sendable {
     }
     return TokenizedBlock(
       number: number, passages: passages, ids: ids, truncatedTexts: truncated, emptyTexts: empty,
-      skippedLines: reader.badLines, corpusHash: hash, bytesRead: reader.bytesRead)
+      corpusHash: hash, bytesRead: reader.bytesRead)
   }
 
   private static func extend(_ hash: UInt128, by passage: Passage) -> UInt128 {

@@ -83,6 +83,8 @@ private final class ScanWorker: @unchecked Sendable {
   private let slack: [Float]
   private let k: Int
   private var kept: [[Neighbor]]
+  /// How many candidates may gather before they are trimmed.
+  private var limits: [Int]
   private var thresholds: [Float]
   private var scores: [Float]
   private let tileRows: Int
@@ -92,6 +94,7 @@ private final class ScanWorker: @unchecked Sendable {
     self.k = k
     self.tileRows = tileRows
     kept = Array(repeating: [], count: slack.count)
+    limits = Array(repeating: 4 * k + 1024, count: slack.count)
     thresholds = Array(repeating: -.infinity, count: slack.count)
     scores = Array(repeating: 0, count: slack.count * tileRows)
   }
@@ -112,7 +115,7 @@ private final class ScanWorker: @unchecked Sendable {
           for r in 0..<rows.count where line[r] >= thresholds[q] {
             kept[q].append(Neighbor(id: UInt32(rows.lowerBound + r), score: line[r]))
           }
-          if kept[q].count > 4 * k + 1024 { trim(q) }
+          if kept[q].count > limits[q] { trim(q) }
         }
       }
     }
@@ -125,5 +128,8 @@ private final class ScanWorker: @unchecked Sendable {
     if let end = kept[q].firstIndex(where: { $0.score < thresholds[q] }) {
       kept[q].removeSubrange(end...)
     }
+    // Equal scores cannot be dropped. Where most are equal (copies of a passage), sorting them again
+    // after every tile would take quadratic time.
+    limits[q] = max(4 * k + 1024, 2 * kept[q].count)
   }
 }

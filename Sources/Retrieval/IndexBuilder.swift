@@ -74,21 +74,27 @@ public struct IndexBuilder {
       throw RetortError(
         .usage, "exists and is not an index; name a new folder for --output", path: folder.path)
     }
-    let unfinished = FileSystem.kind(of: folder.planPath) == .file
-    let finished = state == .index ? try? folder.manifest() : nil
-    if state == .index, !options.overwrite, !(options.resume && unfinished) {
+    if state == .index, !options.overwrite, !options.resume {
       throw RetortError(
         .usage, "is a finished index; add --overwrite to replace it or name another --output",
         path: folder.path)
     }
+    if state == .index, !options.overwrite, FileSystem.kind(of: folder.planPath) != .file {
+      try requireSameBuild(try folder.manifest())
+      progress.note("the build had finished; nothing to resume")
+      return nil
+    }
+    try FileSystem.makeFolder(folder.buildingPath)
+    // Before giving advice about an unfinished build: it may be one that is still running.
+    let lock = try FileLock(path: folder.buildingPath + "/lock")
+    let unfinished = FileSystem.kind(of: folder.planPath) == .file
     if unfinished, !options.resume, !options.overwrite {
       throw RetortError(
         .usage,
         "holds an unfinished build; add --resume to go on with it or --overwrite to start again",
         path: folder.path)
     }
-    try FileSystem.makeFolder(folder.buildingPath)
-    let lock = try FileLock(path: folder.buildingPath + "/lock")
+    let finished = try folder.state() == .index ? try? folder.manifest() : nil
     let generation = (finished?.generation ?? 0) + 1
     var plan = BuildPlan(
       corpus: options.corpus, format: options.format.rawValue, model: encoder.fingerprint,
@@ -99,7 +105,7 @@ public struct IndexBuilder {
       let started = try BuildPlan.read(folder.planPath)
       if let finished, finished.generation >= started.generation {
         // Killed between publishing and tidying up: only the latter is left.
-        try FileSystem.removeTree(folder.buildingPath)
+        try folder.tidy(keeping: finished)
         progress.note("the build had finished; nothing to resume")
         lock.release()
         return nil
@@ -120,12 +126,27 @@ public struct IndexBuilder {
     return (plan, lock)
   }
 
+  /// Throws unless a finished index is what these options would make, as far as it can tell.
+  private func requireSameBuild(_ manifest: Manifest) throws(RetortError) {
+    let graph = manifest.graph
+    guard manifest.corpus.path == options.corpus, manifest.model.fingerprint == encoder.fingerprint,
+      graph.m == options.m, graph.efConstruction == options.efConstruction,
+      graph.seed == options.seed
+    else {
+      throw RetortError(
+        .usage,
+        "is a finished index of another corpus, model or graph; there is nothing to resume: add "
+          + "--overwrite to replace it or name another --output", path: folder.path)
+    }
+  }
+
   // MARK: - Encode
 
   /// The blocks an earlier run finished: block 0, 1, … as far as they are whole.
   private func finishedBlocks() throws(RetortError) -> [(passages: Int, hash: UInt128)] {
     var blocks: [(passages: Int, hash: UInt128)] = []
     while FileSystem.kind(of: StagedBlock.path(blocks.count, in: folder)) == .file {
+      try Interruption.check()
       let block = try StagedBlock(path: StagedBlock.path(blocks.count, in: folder))
       blocks.append((block.passages.count, block.corpusHash))
     }
@@ -140,8 +161,7 @@ public struct IndexBuilder {
     if passages > 0 { progress.note("resuming after \(passages) encoded passages") }
     progress.begin("encode", unit: "passages", total: nil, done: passages)
     let stage = CorpusStage(
-      reader: reader, path: options.corpus, encoder: encoder, batchSize: options.batchSize,
-      done: done.map(\.hash))
+      reader: reader, encoder: encoder, batchSize: options.batchSize, done: done.map(\.hash))
     defer { stage.stop() }
     var count = done.count
     while let block = try stage.next() {
@@ -160,6 +180,8 @@ public struct IndexBuilder {
     try Interruption.check()
     progress.finishPhase()
     stage.badLineReport.forEach { progress.warn("skipped " + $0) }
+    // Not the last block's count: bad lines after the last full block belong to none.
+    report.skippedLines = stage.badLines
     guard passages > 0 else {
       try FileSystem.removeTree(folder.buildingPath)
       if try folder.state() == .absent { _ = rmdir(folder.path) }
@@ -187,7 +209,7 @@ public struct IndexBuilder {
       vectors: vectors.withUnsafeBytes { Array($0) },
       passages: block.passages.map { (Array($0.id.utf8), Array($0.text.utf8)) },
       truncatedTexts: block.truncatedTexts, emptyTexts: block.emptyTexts,
-      skippedLines: block.skippedLines, corpusHash: block.corpusHash)
+      corpusHash: block.corpusHash)
     try FileSystem.replace(StagedBlock.path(block.number, in: folder), with: staged.encoded())
   }
 
@@ -214,7 +236,6 @@ public struct IndexBuilder {
       report.passages += block.passages.count
       report.truncatedTexts += block.truncatedTexts
       report.emptyTexts += block.emptyTexts
-      report.skippedLines = block.skippedLines
       progress.update(number + 1)
     }
     try vectors.finish()

@@ -2,6 +2,7 @@ import Formats
 import Graph
 import Platform
 import Store
+import Synchronization
 
 /// A passage that a search found.
 public struct SearchHit: Sendable, Equatable {
@@ -33,6 +34,7 @@ public final class PassageIndex: Sendable {
   /// The folder.
   public let path: String
   private let opened: OpenedIndex
+  private let scratchPool = ScratchPool()
 
   /// Opens the index in folder `path`.
   public init(path: String) throws(RetortError) {
@@ -117,7 +119,8 @@ public final class PassageIndex: Sendable {
     }
     let count = queries.count / dimension
     let results = OrderedResults<[Neighbor]>(count: count)
-    let scratches = ScratchPool(count: threads)
+    let scratches = scratchPool.take(max(1, min(threads, count)))
+    defer { scratchPool.put(scratches) }
     try parallelForThrowing(count, threads: threads) { q, worker throws(RetortError) in
       try Interruption.check()
       let query = Array(queries[(q * dimension)..<((q + 1) * dimension)])
@@ -127,7 +130,9 @@ public final class PassageIndex: Sendable {
           query, vectors: opened.vectors.vectors, k: k, efSearch: efSearch,
           scratch: scratches[worker]))
     }
-    statistics?.add(queries: count, scratches.evaluations, scratches.hops)
+    statistics?.add(
+      queries: count, scratches.reduce(0) { $0 + $1.distanceEvaluations },
+      scratches.reduce(0) { $0 + $1.hops })
     return results.values
   }
 
@@ -149,6 +154,7 @@ public final class PassageIndex: Sendable {
       }
     }
     try opened.passages.verifyTexts()
+    try opened.graph.graph.verifyLists()
     return try opened.graph.graph.reachableCount()
   }
 }
@@ -172,14 +178,31 @@ public final class SearchStatistics: @unchecked Sendable {
   }
 }
 
-/// A search scratch a worker.
-private final class ScratchPool: @unchecked Sendable {
-  private let scratches: [SearchScratch]
+/// Search scratches that outlive a call: their visited marks take two bytes a passage, too much to
+/// allocate and clear for every query.
+private final class ScratchPool: Sendable {
+  /// A scratch is used by one worker at a time.
+  private let idle = Mutex<UncheckedScratches>(UncheckedScratches())
 
-  init(count: Int) { scratches = (0..<max(count, 1)).map { _ in SearchScratch() } }
+  func take(_ count: Int) -> UncheckedScratches {
+    idle.withLock { idle in
+      let reused = Array(idle.list.suffix(count))
+      idle.list.removeLast(reused.count)
+      reused.forEach { $0.resetCounters() }
+      return UncheckedScratches(
+        list: reused + (reused.count..<count).map { _ in SearchScratch() })
+    }
+  }
 
-  subscript(worker: Int) -> SearchScratch { scratches[worker] }
+  func put(_ scratches: UncheckedScratches) {
+    idle.withLock { $0.list += scratches.list }
+  }
+}
 
-  var evaluations: Int { scratches.reduce(0) { $0 + $1.distanceEvaluations } }
-  var hops: Int { scratches.reduce(0) { $0 + $1.hops } }
+private struct UncheckedScratches: @unchecked Sendable {
+  var list: [SearchScratch] = []
+
+  subscript(worker: Int) -> SearchScratch { list[worker] }
+
+  func reduce(_ start: Int, _ add: (Int, SearchScratch) -> Int) -> Int { list.reduce(start, add) }
 }

@@ -44,6 +44,7 @@ package enum GraphFileWriter {
     try writer.begin("links\(number)")
     // Bounded batches: compressed in parallel, written in order.
     for start in stride(from: 0, to: blocks, by: 1024) {
+      try Interruption.check()
       let batch = start..<min(blocks, start + 1024)
       let encoded = OrderedResults<(raw: Int, bytes: [UInt8])>(count: batch.count)
       parallelFor(batch.count, threads: threads) { item, _ in

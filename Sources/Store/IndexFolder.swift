@@ -56,8 +56,30 @@ package struct IndexFolder: Sendable {
     if FileSystem.kind(of: manifestPath) == .file { return .index }
     let names = try FileSystem.names(in: path)
     if names.isEmpty { return .absent }
-    return Set(names).isSubset(of: ["building", "segments", "manifest.json.tmp"])
-      ? .unfinished : .foreign
+    guard Set(names).isSubset(of: ["building", "segments", "manifest.json.tmp"]) else {
+      return .foreign
+    }
+    return try holdsOnlyOurs() ? .unfinished : .foreign
+  }
+
+  /// Whether the folders without a manifest hold nothing but what a build puts there: people have
+  /// folders called "building" too, and a new build empties it.
+  private func holdsOnlyOurs() throws(RetortError) -> Bool {
+    if FileSystem.kind(of: buildingPath) == .folder {
+      let ours = try FileSystem.names(in: buildingPath).allSatisfy { name in
+        let name = name.hasSuffix(".tmp") ? name.dropLast(4) : name[...]
+        return ["lock", "plan.json"].contains(name) || name.hasSuffix(".seg")
+          || (name.hasPrefix("block-") && name.hasSuffix(".part"))
+      }
+      if !ours { return false }
+    }
+    guard FileSystem.kind(of: path + "/segments") == .folder else { return true }
+    for name in try FileSystem.names(in: path + "/segments") {
+      guard name.utf8.allSatisfy({ (48...57).contains($0) }),
+        try FileSystem.names(in: path + "/segments/" + name).allSatisfy({ $0.hasSuffix(".seg") })
+      else { return false }
+    }
+    return true
   }
 
   /// The manifest, with an error that says what else is there when there is none.
@@ -86,7 +108,6 @@ package struct IndexFolder: Sendable {
     generation: Int, files: [String: String],
     describe: ([String: Manifest.File]) -> Manifest
   ) throws(RetortError) {
-    let old = FileSystem.kind(of: manifestPath) == .file ? try? Manifest.read(manifestPath) : nil
     var published: [String: Manifest.File] = [:]
     for (role, file) in files.sorted(by: { $0.key < $1.key }) {
       let source = buildingPath + "/" + file
@@ -98,14 +119,22 @@ package struct IndexFolder: Sendable {
     }
     try FileSystem.syncFolder(path + "/segments")
     try FileSystem.syncFolder(path)
-    try FileSystem.replace(manifestPath, with: describe(published).encoded())
-    try FileSystem.removeTree(buildingPath)
-    // Readers that have the old files open keep them: the names go, the data stays until they close.
-    let kept = Set(published.values.map(\.name))
-    for file in old?.files.values.map(\.name) ?? [] where !kept.contains(file) {
-      try FileSystem.remove(path + "/" + file)
-      _ = rmdir(FileSystem.parent(of: path + "/" + file))
+    let manifest = describe(published)
+    try FileSystem.replace(manifestPath, with: manifest.encoded())
+    try tidy(keeping: manifest)
+  }
+
+  /// Removes what a finished build has no more use for: other generations and building/, the latter
+  /// last, so that a build killed in here is tidied up when it is resumed.
+  ///
+  /// Readers that have the old files open keep them: the names go, the data stays until they close.
+  package func tidy(keeping manifest: Manifest) throws(RetortError) {
+    let kept = Set(manifest.files.values.map { FileSystem.parent(of: $0.name) })
+    for name in try FileSystem.names(in: path + "/segments")
+    where !kept.contains("segments/" + name) {
+      try FileSystem.removeTree(path + "/segments/" + name)
     }
+    try FileSystem.removeTree(buildingPath)
   }
 
   private static func describe(_ path: String, name: String) throws(RetortError) -> Manifest.File {

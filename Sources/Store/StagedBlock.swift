@@ -3,8 +3,8 @@ import Platform
 // building/block-000000.part: one unit of finished encoding, little-endian, atomic (written aside
 // and renamed), so that a killed build keeps every block it had finished:
 //   8 "RETORTBK" · u32 version 1 · u32 dimension · u64 number of the first passage · u32 count
-//   u32 truncated texts · u32 empty texts · u32 lines skipped so far · u64 ×2 hash of the corpus so
-//   far · u64 payload length · u32 CRC-32C of the payload · u32 CRC-32C of the header before it
+//   u32 truncated texts · u32 empty texts · u64 ×2 hash of the corpus so far · u64 payload length
+//   u32 CRC-32C of the payload · u32 CRC-32C of the header before it
 //   payload: count × dimension f32, then per passage u32 id bytes, u32 text bytes, both
 
 /// A block of encoded passages on its way into an index.
@@ -21,15 +21,13 @@ package struct StagedBlock: Sendable {
   package var truncatedTexts: Int
   /// Passages without text.
   package var emptyTexts: Int
-  /// Bad lines skipped from the start of the corpus to the end of this block.
-  package var skippedLines: Int
   /// Hash of all ids and texts from the start of the corpus to the end of this block.
   package var corpusHash: UInt128
 
   /// A block of passages and their vectors.
   package init(
     first: Int, dimension: Int, vectors: [UInt8], passages: [(id: [UInt8], text: [UInt8])],
-    truncatedTexts: Int, emptyTexts: Int, skippedLines: Int, corpusHash: UInt128
+    truncatedTexts: Int, emptyTexts: Int, corpusHash: UInt128
   ) {
     self.first = first
     self.dimension = dimension
@@ -37,12 +35,11 @@ package struct StagedBlock: Sendable {
     self.passages = passages
     self.truncatedTexts = truncatedTexts
     self.emptyTexts = emptyTexts
-    self.skippedLines = skippedLines
     self.corpusHash = corpusHash
   }
 
   private static let magic = Array("RETORTBK".utf8)
-  private static let headerLength = 8 + 4 + 4 + 8 + 4 * 4 + 16 + 8 + 4 + 4
+  private static let headerLength = 8 + 4 + 4 + 8 + 3 * 4 + 16 + 8 + 4 + 4
 
   /// The file of block `number` in `folder`.
   package static func path(_ number: Int, in folder: IndexFolder) -> String {
@@ -67,7 +64,6 @@ package struct StagedBlock: Sendable {
     bytes.appendInteger(UInt32(passages.count))
     bytes.appendInteger(UInt32(truncatedTexts))
     bytes.appendInteger(UInt32(emptyTexts))
-    bytes.appendInteger(UInt32(skippedLines))
     bytes.appendInteger(UInt64(truncatingIfNeeded: corpusHash))
     bytes.appendInteger(UInt64(truncatingIfNeeded: corpusHash >> 64))
     bytes.appendInteger(UInt64(payload.count))
@@ -90,7 +86,6 @@ package struct StagedBlock: Sendable {
     let count: UInt32 = reader.next()
     let truncated: UInt32 = reader.next()
     let empty: UInt32 = reader.next()
-    let skipped: UInt32 = reader.next()
     let low: UInt64 = reader.next()
     let high: UInt64 = reader.next()
     let length: UInt64 = reader.next()
@@ -100,8 +95,9 @@ package struct StagedBlock: Sendable {
       version == 1, length == UInt64(bytes.count - Self.headerLength),
       Checksum.crc32c(Array(bytes[Self.headerLength...])) == payloadChecksum
     else { throw damaged }
-    let vectorBytes = Int(count) * Int(dimension) * 4
-    guard vectorBytes <= bytes.count - Self.headerLength else { throw damaged }
+    let (floats, overflow) = UInt64(count).multipliedReportingOverflow(by: UInt64(dimension))
+    guard !overflow, floats <= UInt64(bytes.count - Self.headerLength) / 4 else { throw damaged }
+    let vectorBytes = Int(floats) * 4
     let start = Self.headerLength + vectorBytes
     var passages: [(id: [UInt8], text: [UInt8])] = []
     reader = ByteReader(bytes, at: start)
@@ -115,7 +111,7 @@ package struct StagedBlock: Sendable {
     self.init(
       first: Int(clamping: first), dimension: Int(dimension),
       vectors: Array(bytes[Self.headerLength..<start]), passages: passages,
-      truncatedTexts: Int(truncated), emptyTexts: Int(empty), skippedLines: Int(skipped),
+      truncatedTexts: Int(truncated), emptyTexts: Int(empty),
       corpusHash: UInt128(high) << 64 | UInt128(low))
   }
 }
