@@ -11,7 +11,7 @@ struct IndexBuildCommand: ParsableCommand {
       Reads passages, encodes them with a model and writes a folder that `retort search` opens: \
       vectors, an HNSW graph over their inner products, ids and texts.
 
-        retort index build --corpus collection.tsv --model models/minilm --output indexes/msmarco
+        retort index build --corpus passages.tsv --model minilm -o indexes/msmarco
 
       The corpus is MS MARCO tsv (id TAB text), JSON lines (id|_id|docid, text|contents, optional \
       title), a BEIR folder, or - for standard input; a name ending in .gz is decompressed. Memory \
