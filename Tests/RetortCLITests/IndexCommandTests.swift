@@ -35,7 +35,9 @@ import Testing
     Defect(name: "no id", line: Array(#"{"text": "x"}"#.utf8), reason: "missing field \"id\""),
     Defect(name: "no text", line: Array(#"{"_id": "x"}"#.utf8), reason: "missing field \"text\""),
     Defect(name: "an empty id", line: Array(#"{"_id": "", "text": "x"}"#.utf8), reason: "empty id"),
-    Defect(name: "half an object", line: Array(#"{"_id": "x", "text": "#.utf8), reason: "malformed JSON"),
+    Defect(
+      name: "half an object", line: Array(#"{"_id": "x", "text": "#.utf8),
+      reason: "malformed JSON"),
   ]
 
   /// A corpus whose third line, and its fifth, are bad.
