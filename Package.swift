@@ -51,19 +51,24 @@ let package = Package(
     .systemLibrary(name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"])]),
 
     // MARK: Tests
-    .testTarget(name: "PlatformTests", dependencies: ["Platform", "CKernels"]),
+    .target(
+      name: "TestSupport", dependencies: ["Formats", "Platform"], path: "Tests/TestSupport"),
+    .testTarget(name: "PlatformTests", dependencies: ["Platform", "CKernels", "TestSupport"]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
     .testTarget(name: "TextTests", dependencies: ["Text"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(name: "HubTests", dependencies: ["Hub", "Platform"]),
     .testTarget(name: "ModelsTests", dependencies: ["Models"]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
-    .testTarget(name: "StoreTests", dependencies: ["Store"]),
-    .testTarget(name: "RetrievalTests", dependencies: ["Retrieval"]),
+    .testTarget(name: "StoreTests", dependencies: ["Store", "Graph", "TestSupport"]),
+    .testTarget(
+      name: "RetrievalTests",
+      dependencies: ["Retrieval", "Models", "Store", "Formats", "TestSupport"]),
     .testTarget(name: "RetortTests", dependencies: ["Retort"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
-      name: "RetortCLITests", dependencies: ["RetortCLI", "Retort", "Retrieval", "Store"]),
+      name: "RetortCLITests",
+      dependencies: ["RetortCLI", "Retort", "Retrieval", "Store", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

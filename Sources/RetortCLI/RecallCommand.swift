@@ -64,6 +64,9 @@ struct RecallCommand: ParsableCommand {
         }
         return value
       }
+      guard !values.isEmpty else {
+        throw RetortError(.usage, "--ef-search is empty; name numbers such as 10,100")
+      }
       let texts = try readQueries(path: topics).prefix(max(queries, 1)).map(\.text)
       let searcher = try Searcher(path: index, model: try model.map(modelFolder))
       let report = try measure(searcher, texts, values)

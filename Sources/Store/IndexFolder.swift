@@ -140,8 +140,10 @@ package struct IndexFolder: Sendable {
   private static func describe(_ path: String, name: String) throws(RetortError) -> Manifest.File {
     let file = try MappedFile(path: path)
     let page = try file.slice(offset: 0, length: UInt64(SegmentLayout.page))
-    return Manifest.File(
-      name: name, bytes: file.count, headerChecksum: Checksum.crc32c(page))
+    // The page is memory of the mapping, which must not go before it has been read.
+    return withExtendedLifetime(file) {
+      Manifest.File(name: name, bytes: file.count, headerChecksum: Checksum.crc32c(page))
+    }
   }
 }
 
@@ -189,7 +191,7 @@ package struct OpenedIndex: Sendable {
             + "copy or build the index again", path: path)
       }
       let page = try mapped.slice(offset: 0, length: UInt64(SegmentLayout.page))
-      guard Checksum.crc32c(page) == file.headerChecksum else {
+      guard withExtendedLifetime(mapped, { Checksum.crc32c(page) }) == file.headerChecksum else {
         throw RetortError(
           .checksumMismatch,
           "is not the file the manifest names (another generation, or damaged); restore it from a "

@@ -96,11 +96,17 @@ package final class PassageFile: Sendable {
       raw: index.word(low * 24 + 12))
     let first = Int(clamping: index.long(low * 24 + 16) ?? .max)
     let header = raw.withUnsafeBytes { LittleEndianBytes($0).word(0) }
+    let next = low + 1 < textBlocks ? index.long((low + 1) * 24 + 16) : UInt64(count)
     guard first <= number, let texts = header, number - first < Int(texts),
+      next == UInt64(first) + UInt64(texts),
       let starts = Self.starts(in: raw, at: 4, count: Int(texts))
     else { throw self.texts.damaged("block \(low)") }
     let place = number - first
-    return String(decoding: raw[starts[place]..<starts[place + 1]], as: UTF8.self)
+    let bytes = raw[starts[place]..<starts[place + 1]]
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw self.texts.damaged("block \(low) is not UTF-8")
+    }
+    return text
   }
 
   /// The number of the passage called `id`, or nil.

@@ -1,0 +1,114 @@
+import Formats
+import Platform
+import Retrieval
+import Store
+import TestSupport
+
+/// A copy of an index whose files are damaged one after the other.
+final class DamagedIndex {
+  let folder: TemporaryFolder
+  let files: [String: [UInt8]]
+  private let queries: [Float]
+  private let reference: Answers
+
+  /// All that an index can be asked.
+  private struct Answers {
+    var manifest: Manifest
+    var walked: [[SearchHit]]
+    var exact: [[SearchHit]]
+    var passages: [Passage]
+    var reachable: Int
+  }
+
+  /// What became of the damage.
+  enum Outcome: Equatable {
+    /// Opening or verifying threw an error.
+    case noticed
+    /// Everything answered as before.
+    case harmless
+    /// An answer differs: the one thing that must not be.
+    case wrong(String)
+  }
+
+  init(of path: String) throws {
+    folder = try TemporaryFolder("damaged")
+    files = try contents(of: path).filter { !$0.key.hasSuffix("/") }
+    for (name, bytes) in files { try folder.file(name, bytes) }
+    let index = try PassageIndex(path: path)
+    queries = try noisyQueries(index, count: 4, seed: 51)
+    reference = Answers(
+      manifest: index.manifest,
+      walked: try index.search(queries, k: 20, mode: .graph(efSearch: 400)),
+      exact: try index.search(queries, k: 20, mode: .exact),
+      passages: try (0..<index.count).map { try index.passage($0) },
+      reachable: try index.verify())
+  }
+
+  /// The files that the manifest names.
+  var segments: [String] { files.keys.filter { $0.hasSuffix(".seg") }.sorted() }
+
+  /// The path, within the index, of the file with this role.
+  func name(_ role: String) -> String { "segments/000001/\(role).seg" }
+
+  /// Puts `bytes` in the place of the file `name`, asks everything, and puts the old file back.
+  ///
+  /// With `adaptManifest` the manifest is rewritten to name the new length and checksum.
+  func outcome(
+    _ name: String, _ bytes: [UInt8], adaptManifest: Bool = false
+  ) throws -> Outcome {
+    try put(name, bytes)
+    defer { try? put(name, files[name] ?? []) }
+    guard adaptManifest else { return ask() }
+    var manifest = reference.manifest
+    for (role, file) in manifest.files where file.name == name {
+      manifest.files[role]?.bytes = bytes.count
+      manifest.files[role]?.headerChecksum = Checksum.crc32c(Array(bytes.prefix(4096)))
+    }
+    try put("manifest.json", try manifest.encoded())
+    defer { try? put("manifest.json", files["manifest.json"] ?? []) }
+    return ask(allowing: manifest)
+  }
+
+  /// A new file each time: the old one may still be mapped.
+  private func put(_ name: String, _ bytes: [UInt8]) throws {
+    try FileSystem.remove(folder.path + "/" + name)
+    try folder.file(name, bytes)
+  }
+
+  private func ask(allowing manifest: Manifest? = nil) -> Outcome {
+    let index: PassageIndex
+    do throws(RetortError) {
+      index = try PassageIndex(path: folder.path)
+    } catch {
+      return .noticed
+    }
+    var errors = 0
+    var wrong: String?
+    func compare<Value: Equatable>(
+      _ what: String, _ expected: Value, _ ask: () throws(RetortError) -> Value
+    ) {
+      do throws(RetortError) {
+        if try ask() != expected { wrong = what }
+      } catch {
+        errors += 1
+      }
+    }
+    compare("manifest", manifest ?? reference.manifest) { index.manifest }
+    compare("graph", reference.walked) { () throws(RetortError) in
+      try index.search(queries, k: 20, mode: .graph(efSearch: 400), threads: 2)
+    }
+    compare("exact", reference.exact) { () throws(RetortError) in
+      try index.search(queries, k: 20, mode: .exact)
+    }
+    for (number, passage) in reference.passages.enumerated() {
+      compare("passage \(number)", passage) { () throws(RetortError) in try index.passage(number) }
+      compare("number of \(passage.id)", number) { () throws(RetortError) in
+        try index.number(of: passage.id)
+      }
+    }
+    if let wrong { return .wrong(wrong) }
+    compare("reachable", reference.reachable) { () throws(RetortError) in try index.verify() }
+    if let wrong { return .wrong(wrong) }
+    return errors > 0 ? .noticed : .harmless
+  }
+}
