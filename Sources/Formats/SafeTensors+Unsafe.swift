@@ -1,6 +1,16 @@
 import Platform
 
 extension SafeTensors {
+  /// The length that the first eight bytes claim for the header; the file must have those.
+  static func headerLength(_ file: MappedFile) -> UInt64 {
+    UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
+  }
+
+  /// The tensor's bytes in the mapping; valid as long as this object is held, aligned to nothing.
+  package func bytes(of tensor: Tensor) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: file.bytes[tensor.range])
+  }
+
   /// Copies a tensor's values into `target` as 32-bit floats, which must be as many.
   ///
   /// F32, F16, BF16 and F64 are converted; other formats are an error, and so is the first value

@@ -71,7 +71,7 @@ package final class SafeTensors: Sendable {
       throw RetortError(
         .truncated, "is too short for a safetensors file; download or export it again", path: path)
     }
-    let length = UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
+    let length = Self.headerLength(file)
     guard length <= Self.headerLimit else {
       throw RetortError(
         .badMagic,
@@ -91,11 +91,6 @@ package final class SafeTensors: Sendable {
 
   /// The tensor of that name.
   package subscript(name: String) -> Tensor? { indices[name].map { tensors[$0] } }
-
-  /// The tensor's bytes in the mapping; valid as long as this object is held, aligned to nothing.
-  package func bytes(of tensor: Tensor) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: file.bytes[tensor.range])
-  }
 
   /// Turns header entries into tensors, or says which one lies.
   private static func check(

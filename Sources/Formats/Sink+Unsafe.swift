@@ -10,14 +10,20 @@ final class Sink {
 
   /// Opens `path`; `-` is standard output. Devices and pipes are written to directly.
   init(path: String) throws(RetortError) {
-    self.path = path == "-" ? "standard output" : path
-    temporary = path + ".tmp"
     if path == "-" {
+      self.path = "standard output"
+      temporary = ""
       file = nil
       descriptor = STDOUT_FILENO
       return
     }
-    switch FileSystem.kind(of: path) {
+    // Through a symbolic link to the file it names: renaming over the link would replace the link.
+    let path = FileSystem.resolved(path)
+    self.path = path
+    temporary = path + ".retort-\(getpid()).tmp"
+    // /dev/stdout and the like may name a regular file, but never one to rename over.
+    let isDevice = ["/dev/", "/proc/"].contains { path.hasPrefix($0) }
+    switch isDevice ? .other : FileSystem.kind(of: path) {
     case .folder:
       throw RetortError(.usage, "is a folder; name a file to write", path: path)
     case .other:

@@ -17,9 +17,19 @@ struct TextRecordParser {
   /// The record on a line, nil for a blank JSON line (which holds nothing to lose).
   mutating func parse(_ line: Span<UInt8>) throws(BadLine) -> TextRecord? {
     switch layout {
-    case .tsv: return try parseTSV(line)
-    case .jsonl: return isBlank(line, 0..<line.count) ? nil : try parseJSON(line)
+    case .tsv: return try check(try parseTSV(line))
+    case .jsonl:
+      return isBlank(line, 0..<line.count) ? nil : try check(try parseJSON(line))
     }
+  }
+
+  /// Ids are kept many to a block, in memory too: one of megabytes is a mistake in the columns.
+  private func check(_ record: TextRecord) throws(BadLine) -> TextRecord {
+    let limit = 4096
+    guard record.id.utf8.count <= limit else {
+      throw BadLine("id too long", "(\(record.id.utf8.count) bytes, at most \(limit))")
+    }
+    return record
   }
 
   private func parseTSV(_ line: Span<UInt8>) throws(BadLine) -> TextRecord {

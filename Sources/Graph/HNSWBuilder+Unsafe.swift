@@ -238,7 +238,11 @@ extension HNSWBuilder {
       try scratch.walk(view, scorer)
       let near = (0..<scratch.poolCount).map { scratch.poolSlots[$0] & ~SearchScratch.expanded }
       let limit = parameters.maximumDegree(layer: 0)
-      let source = near.first { links.degree($0) < limit } ?? near[0]
+      // Where no list has room, the one with the fewest links beyond its limit: with widely varying
+      // norms many lost nodes are near the same few, whose lists would grow without bound.
+      let source =
+        near.first { links.degree($0) < limit }
+        ?? near.min { links.allTargets($0).count < links.allTargets($1).count } ?? entryPoint
       links.addExtra(from: source, to: id)
       linked += 1
       reached += spread(from: id, &seen)

@@ -75,6 +75,12 @@ struct EncodingDecisions {
         case "Pooling":
           let name = module.path.isEmpty ? "config.json" : module.path + "/config.json"
           found = try Self.pooling(model, file: name, overridden: options.pooling != nil)
+          guard found != nil || options.pooling != nil else {
+            throw RetortError(
+              .missingInput,
+              "is missing though modules.json names it, so how token vectors become one is unknown; "
+                + "download the model again or say --pooling", path: model.path(name))
+          }
         default: throw Self.unsupported(module.kind, at: module.path, model)
         }
       }

@@ -20,6 +20,11 @@ public final class TextEncoder: Sendable {
   /// Throws one error that names the file and the remedy for whatever is missing, damaged or not
   /// supported.
   public init(directory: String, options: EncoderOptions = .init()) throws(RetortError) {
+    // The configuration and the weights are looked at before the tokenizer: of a folder that lacks
+    // all three the first is the one to name.
+    let files = try ModelFiles(directory)
+    _ = try ModelConfiguration(files)
+    _ = try TensorFiles(files)
     let tokenizer = try Tokenizer(directory: directory)
     let model = try EncoderModel(
       directory: directory, options: options, declared: tokenizer.declaredMaxLength)

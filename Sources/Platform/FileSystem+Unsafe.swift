@@ -16,6 +16,19 @@ package enum FileSystem {
     }
   }
 
+  /// What a symbolic link leads to, where it leads to something; any other path as it is.
+  ///
+  /// Paths below /dev and /proc stay: those links stand for open files.
+  package static func resolved(_ path: String) -> String {
+    var info = stat()
+    guard lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK,
+      !["/dev/", "/proc/"].contains(where: { path.hasPrefix($0) }),
+      let target = realpath(path, nil)
+    else { return path }
+    defer { free(target) }
+    return String(cString: target)
+  }
+
   /// The size of a regular file in bytes.
   package static func size(of path: String) throws(RetortError) -> Int {
     var info = stat()
@@ -134,6 +147,7 @@ package enum FileSystem {
 
   /// Replaces the file at `path` by `bytes` so that a crash leaves the old or the new, never a mix.
   package static func replace(_ path: String, with bytes: [UInt8]) throws(RetortError) {
+    let path = resolved(path)
     let temporary = path + ".tmp"
     let writer = try FileWriter(path: temporary, mode: .replace)
     try writer.append(bytes)

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Platform
 
 /// Runs a command's work; an error goes to standard error as `retort: error: …` and decides the
@@ -7,9 +6,9 @@ import Platform
 func runReportingErrors(_ body: () throws -> Void) throws {
   do {
     try body()
+    try flushOutput()
   } catch let error as RetortError {
-    writeError("retort: error: \(error)")
-    throw ExitCode(error.exitCode)
+    throw report(error)
   }
 }
 
@@ -17,14 +16,26 @@ func runReportingErrors(_ body: () throws -> Void) throws {
 func runReportingErrors(_ body: () async throws -> Void) async throws {
   do {
     try await body()
+    try flushOutput()
   } catch let error as RetortError {
-    writeError("retort: error: \(error)")
-    throw ExitCode(error.exitCode)
+    throw report(error)
+  }
+}
+
+private func report(_ error: RetortError) -> ExitCode {
+  writeError("retort: error: \(error)")
+  return ExitCode(error.exitCode)
+}
+
+/// Throws when something printed did not arrive: a full disk or a closed stream must not look like
+/// success.
+private func flushOutput() throws(RetortError) {
+  if fflush(nil) != 0 {
+    throw .system("write", path: "standard output", errno: errno)
   }
 }
 
 /// Writes a line to standard error.
 func writeError(_ line: String) {
-  // Where standard error is closed there is nobody left to tell.
-  try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
+  fputs(line + "\n", stderr)
 }

@@ -13,7 +13,9 @@ struct ModelInfoCommand: ParsableCommand {
       sentence-transformers: config.json, model.safetensors and the tokenizer's files.
       """)
 
-  @Argument(help: "The model's directory.", completion: .directory)
+  @Argument(
+    help: "The model's directory, or the name of one fetched with `retort model pull`.",
+    completion: .directory)
   var directory: String
 
   @Option(help: "How token vectors become one: cls or mean (default: what the files say).")
@@ -34,7 +36,9 @@ struct ModelInfoCommand: ParsableCommand {
       options.pooling = pooling
       options.normalize = normalize
       options.maxLength = maxLength
-      let summary = try TextEncoder(directory: directory, options: options).summary
+      let summary = try TextEncoder(
+        directory: try modelFolder(directory), options: options
+      ).summary
       if json {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

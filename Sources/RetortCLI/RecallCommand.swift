@@ -30,6 +30,9 @@ struct RecallCommand: ParsableCommand {
   @Option(help: "Queries to use at most, from the start of the file.")
   var queries = 1000
 
+  @Flag(help: "Skip and count lines of --topics that cannot be read.")
+  var skipBadLines = false
+
   @OptionGroup var threading: ThreadArguments
 
   @Flag(help: "Print JSON instead of a table.")
@@ -55,6 +58,10 @@ struct RecallCommand: ParsableCommand {
     var points: [Point]
   }
 
+  func validate() throws {
+    if queries < 1 { throw ValidationError("--queries must be at least 1") }
+  }
+
   func run() throws {
     try runReportingErrors {
       Interruption.install()
@@ -67,7 +74,9 @@ struct RecallCommand: ParsableCommand {
       guard !values.isEmpty else {
         throw RetortError(.usage, "--ef-search is empty; name numbers such as 10,100")
       }
-      let texts = try readQueries(path: topics).prefix(max(queries, 1)).map(\.text)
+      let texts = try readQueries(
+        path: topics, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") }
+      ).prefix(queries).map(\.text)
       let searcher = try Searcher(path: index, model: try model.map(modelFolder))
       let report = try measure(searcher, texts, values)
       if let svg { try write(report, to: svg) }
@@ -116,7 +125,8 @@ struct RecallCommand: ParsableCommand {
     } while seconds < 0.3
     func numbers(_ hits: [[SearchHit]]) -> [[UInt32]] { hits.map { $0.map { UInt32($0.number) } } }
     return Point(
-      efSearch: ef, recall10: recallAtK(exact: numbers(exact), approximate: numbers(found), k: 10),
+      efSearch: max(ef, k),
+      recall10: recallAtK(exact: numbers(exact), approximate: numbers(found), k: 10),
       recall100: k == 100
         ? recallAtK(exact: numbers(exact), approximate: numbers(found), k: 100) : nil,
       scoreRecall10: scoreRecallAtK(

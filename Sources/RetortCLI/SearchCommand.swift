@@ -34,7 +34,8 @@ struct SearchCommand: ParsableCommand {
     help: "Passages a question (default: 10, with --topics 1000).")
   var hits: Int?
 
-  @Option(help: "Candidates the graph walk keeps: more is slower and finds more.")
+  @Option(
+    help: "Candidates the graph walk keeps, at least --hits: more is slower and finds more.")
   var efSearch = 100
 
   @Flag(help: "Scan every vector instead of walking the graph: slow and exact.")
@@ -54,12 +55,18 @@ struct SearchCommand: ParsableCommand {
 
   @OptionGroup var threading: ThreadArguments
 
+  @Flag(help: "Skip and count lines of --topics that cannot be read.")
+  var skipBadLines = false
+
   @Flag(help: "Only results, warnings and errors.")
   var quiet = false
 
   func validate() throws {
     if question != nil, topics != nil {
       throw ValidationError("give a question or --topics, not both")
+    }
+    if question == nil, topics == nil, output != "-" || outputFormat != nil {
+      throw ValidationError("--output and --output-format need a question or --topics")
     }
     if let hits, hits < 1 { throw ValidationError("--hits must be at least 1") }
     if efSearch < 1 { throw ValidationError("--ef-search must be at least 1") }
@@ -72,7 +79,8 @@ struct SearchCommand: ParsableCommand {
       Interruption.install()
       try RawArguments.requireUTF8()
       let queries = try topics.map {
-        try readQueries(path: $0, report: { writeError("warning: \($0)") })
+        try readQueries(
+          path: $0, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") })
       }
       if let question, question.allSatisfy(\.isWhitespace) {
         throw RetortError(.usage, "the question is empty; say what to look for")
@@ -80,8 +88,8 @@ struct SearchCommand: ParsableCommand {
       let searcher = try Searcher(path: index, model: try model.map(modelFolder))
       if let queries {
         try answer(queries, searcher)
-      } else if let question, let outputFormat {
-        try answer([Query(id: "1", text: question)], searcher, outputFormat)
+      } else if let question, outputFormat != nil || output != "-" {
+        try answer([Query(id: "1", text: question)], searcher)
       } else {
         var prompt = SearchPrompt(
           searcher: searcher, hits: hits ?? 10, mode: mode, threads: threading.threads,
@@ -92,10 +100,8 @@ struct SearchCommand: ParsableCommand {
   }
 
   /// Answers many queries and writes a run.
-  private func answer(
-    _ queries: [Query], _ searcher: Searcher, _ format: RunFormat? = nil
-  ) throws {
-    let writer = try RunWriter(path: output, format: format ?? outputFormat ?? .trec, tag: tag)
+  private func answer(_ queries: [Query], _ searcher: Searcher) throws {
+    let writer = try RunWriter(path: output, format: outputFormat ?? .trec, tag: tag)
     let progress = ProgressReporter(quiet: quiet || queries.count == 1)
     progress.begin("search", unit: "queries", total: queries.count)
     var truncated = 0

@@ -48,14 +48,14 @@ struct SearchPrompt {
   }
 
   private mutating func command(_ text: String) throws {
-    let words = text.split(separator: " ", maxSplits: 1)
+    let words = text.split(maxSplits: 1, whereSeparator: \.isWhitespace)
     let value = words.count > 1 ? String(words[1]).trimmingCharacters(in: .whitespaces) : ""
     switch words[0] {
     case ":k":
       hits = try number(value, ":k", "passages a question", now: hits)
     case ":ef":
-      efSearch = try number(value, ":ef", "candidates the walk keeps", now: efSearch)
-      mode = .graph(efSearch: efSearch)
+      efSearch = try number(value, ":ef", "candidates the walk keeps, at least :k", now: efSearch)
+      if mode != .exact { mode = .graph(efSearch: efSearch) }
     case ":exact":
       switch value {
       case "on": mode = .exact
@@ -66,6 +66,7 @@ struct SearchPrompt {
       writeError(
         mode == .exact ? "exact: on, every vector is scanned" : "exact: off, ef \(efSearch)")
     case ":show":
+      if value.isEmpty { throw RetortError(.usage, ":show takes the id of a passage") }
       guard let found = try searcher.index.number(of: value) else {
         throw RetortError(.usage, "no passage is called \"\(value)\"")
       }
@@ -89,14 +90,15 @@ struct SearchPrompt {
   }
 
   private func number(_ value: String, _ name: String, _ what: String, now: Int) throws -> Int {
-    if value.isEmpty {
-      writeError("\(name) \(now): \(what)")
-      return now
+    var chosen = now
+    if !value.isEmpty {
+      guard let number = Int(value), (1...1_000_000).contains(number) else {
+        throw RetortError(.usage, "\(name) takes a number from 1 to 1000000")
+      }
+      chosen = number
     }
-    guard let number = Int(value), (1...1_000_000).contains(number) else {
-      throw RetortError(.usage, "\(name) takes a number from 1 to 1000000")
-    }
-    return number
+    writeError("\(name) \(chosen): \(what)")
+    return chosen
   }
 
   /// Prints the best passages for one question, and where the time went.
@@ -117,7 +119,9 @@ struct SearchPrompt {
         String(repeating: " ", count: max(0, 2 - place.count)) + style(place, .strong) + "  "
           + style(decimals(Double(hit.score), 4), .accent) + "  "
           + style(Display.sanitised(passage.id), .strong))
-      wrapper.lines(of: passage.text, limit: 6).forEach { print($0) }
+      // Long passages are cut before they are wrapped: six lines of fifty megabytes need no more.
+      let start = String(passage.text.prefix(6 * 4 * wrapper.width))
+      wrapper.lines(of: start, limit: 6).forEach { print($0) }
     }
     flush()
     guard !quiet else { return }

@@ -68,12 +68,16 @@ final class CorpusStage: Sendable {
     }
   }
 
-  /// Ends the thread, whatever it is doing, and waits for it.
+  /// Ends the thread and waits for it, though not for ever: it may hang in the read of a pipe that
+  /// nobody writes to, and then ends with the pipe.
   func stop() {
     queue.close()
     while queue.pop() != nil {}
-    finished.wait()
+    _ = finished.wait(timeout: .now() + 1)
   }
+
+  /// A block ends early after this much text, so that a few of them fit into memory.
+  private static let blockBytes = 32 << 20
 
   private func read(
     _ reader: CorpusReader, encoder: TextEncoder, batchSize: Int, done: [UInt128]
@@ -85,7 +89,8 @@ final class CorpusStage: Sendable {
     while !atEnd {
       let empty = reader.emptyTexts
       var passages: [Passage] = []
-      while passages.count < batchSize {
+      var bytes = 0
+      while passages.count < batchSize, bytes < Self.blockBytes {
         try Interruption.check()
         guard let passage = try reader.next() else {
           atEnd = true
@@ -99,6 +104,7 @@ final class CorpusStage: Sendable {
             path: name, at: .line(reader.lineNumber))
         }
         hash = Self.extend(hash, by: passage)
+        bytes += passage.text.utf8.count
         passages.append(passage)
       }
       guard !passages.isEmpty else { break }

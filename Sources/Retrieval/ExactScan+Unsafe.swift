@@ -6,7 +6,7 @@ import Tensors
 
 // The exact top k by scanning all vectors: matrix products over tiles find candidates, the distance
 // kernel of the graph walk then scores those again. The two round differently, by at most ε =
-// 2·d·2⁻²⁴·‖q‖·‖x‖max, so every tile keeps whatever lies within ε of its k-th best; after the second
+// 4·d·2⁻²⁴·‖q‖·‖x‖max (each by half of that), so every tile keeps whatever lies within ε of its k-th best; after the second
 // scoring the order is exact in the arithmetic that all searches share, ties included.
 
 /// Scans all vectors of an index for the exact nearest ones.
@@ -42,12 +42,12 @@ struct ExactScan {
     let slack = (0..<count).map { q in
       let query = queries[(q * dimension)..<((q + 1) * dimension)]
       let norm = query.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      return 2 * Float(dimension) * 0x1p-24 * norm * largestNorm
-    }
-    let workers = (0..<max(threads, 1)).map { _ in
-      ScanWorker(slack: slack, k: min(k, vectors.count), tileRows: Self.tileRows)
+      return 4 * Float(dimension) * 0x1p-24 * norm * largestNorm
     }
     let tiles = (vectors.count + Self.tileRows - 1) / Self.tileRows
+    let workers = (0..<max(1, min(threads, tiles))).map { _ in
+      ScanWorker(slack: slack, k: min(k, vectors.count), tileRows: Self.tileRows)
+    }
     try parallelForThrowing(tiles, threads: threads) { tile, worker throws(RetortError) in
       try Interruption.check()
       let rows = (tile * Self.tileRows)..<min(vectors.count, (tile + 1) * Self.tileRows)

@@ -50,6 +50,9 @@ public struct IndexBuildOptions: Sendable {
 
   func validate() throws(RetortError) {
     try graphParameters.validate()
+    guard !output.isEmpty else {
+      throw RetortError(.usage, "the output folder has no name; say where the index goes")
+    }
     guard (1...1_000_000).contains(batchSize) else {
       throw RetortError(.usage, "the batch size is \(batchSize) but must lie in 1...1000000")
     }

@@ -57,7 +57,13 @@ public struct IndexBuilder {
       path: options.corpus, format: options.format, skipBadLines: options.skipBadLines)
     guard let (plan, lock) = try prepare() else { return report }
     defer { lock.release() }
-    let blocks = try encodeAll(reader)
+    let blocks: Int
+    do throws(RetortError) {
+      blocks = try encodeAll(reader)
+    } catch {
+      forgetBuildWithoutBlocks()
+      throw error
+    }
     try store(blocks)
     try connect()
     try publish(plan)
@@ -68,7 +74,7 @@ public struct IndexBuilder {
   // MARK: - Before
 
   /// Makes or finds the folder of unfinished work; nil when the index turns out to be finished.
-  private func prepare() throws(RetortError) -> (BuildPlan, FileLock)? {
+  private mutating func prepare() throws(RetortError) -> (BuildPlan, FileLock)? {
     let state = try folder.state()
     if state == .foreign {
       throw RetortError(
@@ -80,8 +86,9 @@ public struct IndexBuilder {
         path: folder.path)
     }
     if state == .index, !options.overwrite, FileSystem.kind(of: folder.planPath) != .file {
-      try requireSameBuild(try folder.manifest())
-      progress.note("the build had finished; nothing to resume")
+      let manifest = try folder.manifest()
+      try requireSameBuild(manifest)
+      finish(manifest)
       return nil
     }
     try FileSystem.makeFolder(folder.buildingPath)
@@ -95,7 +102,12 @@ public struct IndexBuilder {
         path: folder.path)
     }
     let finished = try folder.state() == .index ? try? folder.manifest() : nil
-    let generation = (finished?.generation ?? 0) + 1
+    if state == .unfinished, options.overwrite {
+      // Files that were moved into place by a build that was killed before it named them.
+      try FileSystem.removeTree(folder.path + "/segments")
+    }
+    // Above every generation that left files, also where the manifest cannot be read.
+    let generation = try max(finished?.generation ?? 0, folder.highestGeneration()) + 1
     var plan = BuildPlan(
       corpus: options.corpus, format: options.format.rawValue, model: encoder.fingerprint,
       modelPath: modelPath, m: options.m, efConstruction: options.efConstruction,
@@ -106,7 +118,7 @@ public struct IndexBuilder {
       if let finished, finished.generation >= started.generation {
         // Killed between publishing and tidying up: only the latter is left.
         try folder.tidy(keeping: finished)
-        progress.note("the build had finished; nothing to resume")
+        finish(finished)
         lock.release()
         return nil
       }
@@ -124,6 +136,19 @@ public struct IndexBuilder {
     }
     try plan.write(to: folder.planPath)
     return (plan, lock)
+  }
+
+  /// Reports an index that was there already.
+  private mutating func finish(_ manifest: Manifest) {
+    progress.note(
+      "the build had finished; nothing to resume (the corpus was not read again: --overwrite does)")
+    report.passages = manifest.passages
+    report.truncatedTexts = manifest.corpus.truncatedTexts
+    report.emptyTexts = manifest.corpus.emptyTexts
+    report.skippedLines = manifest.corpus.skippedLines
+    report.bytes = manifest.files.values.reduce(0) { $0 + $1.bytes }
+    report.reachable = manifest.graph.reachable
+    report.linkedByPass = manifest.graph.linkedByPass
   }
 
   /// Throws unless a finished index is what these options would make, as far as it can tell.
@@ -160,6 +185,7 @@ public struct IndexBuilder {
     var passages = done.reduce(0) { $0 + $1.passages }
     if passages > 0 { progress.note("resuming after \(passages) encoded passages") }
     progress.begin("encode", unit: "passages", total: nil, done: passages)
+    let corpusBytes = reader.totalBytes
     let stage = CorpusStage(
       reader: reader, encoder: encoder, batchSize: options.batchSize, done: done.map(\.hash))
     defer { stage.stop() }
@@ -169,10 +195,10 @@ public struct IndexBuilder {
       passages += block.passages.count
       report.encoded += block.passages.count
       count += 1
-      if let total = reader.totalBytes, block.bytesRead > 0 {
+      if let corpusBytes, block.bytesRead > 0 {
         progress.update(
           passages,
-          estimatedTotal: Int(Double(passages) * Double(total) / Double(block.bytesRead)))
+          estimatedTotal: Int(Double(passages) * Double(corpusBytes) / Double(block.bytesRead)))
       } else {
         progress.update(passages)
       }
@@ -183,13 +209,19 @@ public struct IndexBuilder {
     // Not the last block's count: bad lines after the last full block belong to none.
     report.skippedLines = stage.badLines
     guard passages > 0 else {
-      try FileSystem.removeTree(folder.buildingPath)
-      if try folder.state() == .absent { _ = rmdir(folder.path) }
       throw RetortError(
         .badData, "holds no passages; check the path and --format", path: options.corpus)
     }
     report.encodeSeconds = monotonicSeconds() - started
     return count
+  }
+
+  /// Leaves nothing behind of a build that failed before its first block: there is nothing to resume,
+  /// and the corrected command should simply work.
+  private func forgetBuildWithoutBlocks() {
+    guard FileSystem.kind(of: StagedBlock.path(0, in: folder)) != .file else { return }
+    try? FileSystem.removeTree(folder.buildingPath)
+    if (try? folder.state()) == .absent { _ = rmdir(folder.path) }
   }
 
   /// Encodes one block and makes it durable.
@@ -206,7 +238,7 @@ public struct IndexBuilder {
     }
     let staged = StagedBlock(
       first: first, dimension: encoder.dimension,
-      vectors: vectors.withUnsafeBytes { Array($0) },
+      vectors: vectors.littleEndianBytes,
       passages: block.passages.map { (Array($0.id.utf8), Array($0.text.utf8)) },
       truncatedTexts: block.truncatedTexts, emptyTexts: block.emptyTexts,
       corpusHash: block.corpusHash)

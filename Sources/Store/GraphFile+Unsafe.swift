@@ -38,6 +38,12 @@ package enum GraphFileWriter {
       writer.end()
     }
     let count = layer.offsets.count - 1
+    guard zip(layer.offsets, layer.offsets.dropFirst()).allSatisfy({ $1 - $0 <= Int(UInt16.max) })
+    else {
+      throw RetortError(
+        .limitExceeded,
+        "a node of the graph has more than 65535 links; build again with a larger --m")
+    }
     let blocks = AdjacencyBlocks.blockCount(of: count, shift: shift)
     var index: [UInt8] = []
     var offset: UInt64 = 0

@@ -34,6 +34,12 @@ package struct IndexFolder: Sendable {
     return "segments/\(padded)/\(file)"
   }
 
+  /// The highest generation that has a folder of files, 0 where there is none.
+  package func highestGeneration() throws(RetortError) -> Int {
+    guard FileSystem.kind(of: path + "/segments") == .folder else { return 0 }
+    return try FileSystem.names(in: path + "/segments").compactMap { Int($0) }.max() ?? 0
+  }
+
   /// What is there.
   package enum State: Sendable, Equatable {
     /// Nothing, or an empty folder.

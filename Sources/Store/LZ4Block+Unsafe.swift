@@ -3,9 +3,10 @@ import Platform
 
 /// LZ4 blocks (the raw block format, no frame): both lengths are kept by whoever stores them.
 enum LZ4Block {
-  /// The compressed bytes, at LZ4's high-compression level 9.
+  /// The compressed bytes, at LZ4's high-compression level 9, of at most `maximumLength` bytes.
   static func compress(_ bytes: [UInt8]) -> [UInt8] {
     guard !bytes.isEmpty else { return [] }
+    precondition(bytes.count <= maximumLength, "readers refuse blocks as large as this")
     let bound = Int(LZ4_compressBound(Int32(bytes.count)))
     return [UInt8](unsafeUninitializedCapacity: bound) { output, count in
       let written = bytes.withUnsafeBytes { input in

@@ -1,3 +1,8 @@
+extension [Float] {
+  /// The memory of the numbers, lowest bytes first.
+  package var littleEndianBytes: [UInt8] { withUnsafeBytes { Array<UInt8>($0) } }
+}
+
 /// Bounds-checked little-endian numbers in raw memory; nil beyond its end.
 struct LittleEndianBytes {
   private let bytes: UnsafeRawBufferPointer

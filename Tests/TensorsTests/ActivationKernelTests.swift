@@ -83,7 +83,7 @@ import Testing
         #expect(y[count] == guarded)
         #expect(!y[..<count].contains(guarded))
         var reference = [Float](repeating: 0, count: count)
-        kernel(0, &reference, x, count)
+        kernel(RETORT_LEVEL_SCALAR, &reference, x, count)
         for (a, b) in zip(y, reference) { #expect(abs(a - b) <= 1e-6) }
       }
       var row = x
