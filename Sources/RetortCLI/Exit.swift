@@ -37,5 +37,6 @@ private func flushOutput() throws(RetortError) {
 
 /// Writes a line to standard error.
 func writeError(_ line: String) {
-  fputs(line + "\n", stderr)
+  let bytes = Array((line + "\n").utf8)
+  _ = write(STDERR_FILENO, bytes, bytes.count)
 }

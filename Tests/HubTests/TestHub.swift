@@ -27,14 +27,13 @@ final class TestHub: Sendable {
   var partial: String { folder + "/.staging-" + Self.commit + "/model.safetensors.part" }
 
   func client(
-    _ server: LocalServer, token: String? = nil, attempts: Int = 3, idleTimeout: Double = 20,
-    isInterrupted: @escaping @Sendable () -> Bool = { false }
+    _ server: LocalServer, token: String? = nil, attempts: Int = 3, idleTimeout: Double = 300
   ) throws -> HubClient {
     try HubClient(
       endpoint: server.address, token: token,
       retry: RetryPolicy(
         attempts: attempts, firstDelay: 0.01, longestDelay: 0.05, idleTimeout: idleTimeout),
-      isInterrupted: isInterrupted)
+      isInterrupted: { false })
   }
 
   func pull(_ client: HubClient, revision: String = "main") async throws(RetortError) -> String {
