@@ -14,8 +14,8 @@ struct IndexBuildCommand: ParsableCommand {
         retort index build --corpus passages.tsv --model minilm -o indexes/msmarco
 
       The corpus is MS MARCO tsv (id TAB text), JSON lines (id|_id|docid, text|contents, optional \
-      title), a BEIR folder, or - for standard input; a name ending in .gz is decompressed. Memory \
-      stays bounded whatever its size.
+      title), a BEIR folder, or - for standard input; a name ending in .gz is decompressed. Texts are \
+      streamed; memory grows by some 300 bytes a passage (ids and the graph).
 
       A build that is interrupted or killed keeps every finished batch: run the same command with \
       --resume. The index appears at once when it is finished, and its bytes depend on the input \
