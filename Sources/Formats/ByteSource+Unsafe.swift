@@ -15,6 +15,11 @@ package final class ByteSource {
   /// Stored (compressed) bytes read so far.
   package private(set) var bytesRead = 0
 
+  /// Those of them that were handed out or inflated.
+  package var bytesTaken: Int { bytesRead - (end - start) }
+  /// Whether the stream is gzip.
+  package var isCompressed: Bool { stream != nil }
+
   private static let capacity = 1 << 18
   private let descriptor: Int32
   private let input: UnsafeMutablePointer<UInt8>

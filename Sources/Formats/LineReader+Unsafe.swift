@@ -41,8 +41,11 @@ package final class LineReader {
 
   /// What errors call this source.
   package var name: String { source.name }
-  /// Stored (compressed) bytes read so far.
-  package var bytesRead: Int { source.bytesRead }
+  /// Stored (compressed) bytes behind the lines taken so far. Of gzip's, those of lines that wait in
+  /// the buffer count as well.
+  package var bytesRead: Int {
+    source.bytesTaken - (source.isCompressed ? 0 : end - start)
+  }
   /// The size of the file as stored, nil for pipes.
   package var totalBytes: Int? { source.totalBytes }
 
