@@ -63,22 +63,22 @@ import Testing
     try FileSystem.removeTree(output)
   }
 
-  @Test func `killed at twelve random moments, a build resumes to the same bytes`() throws {
+  @Test func `killed at twenty random moments, a build resumes to the same bytes`() throws {
     let seed: UInt64 = 92
     var random = SplitMix64(seed: seed)
     var kills = 0
-    for moment in 0..<12 {
-      let delay = (Double(moment) + random.unit()) / 12 * subject.seconds
+    for moment in 0..<20 {
+      let delay = (Double(moment) + random.unit()) / 20 * subject.seconds
       var note = "seed \(seed), killed after \(delay) of \(subject.seconds) s"
       if try kill(after: delay) { kills += 1 }
-      if moment % 3 == 0 {
+      if moment % 5 == 0 {
         let again = random.unit() * subject.seconds / 2
         if try kill(after: again, ["--resume"]) { kills += 1 }
         note += ", again after \(again) s"
       }
       try resumeAndCompare(note)
     }
-    #expect(kills >= 8, "the builds were too fast to be killed")
+    #expect(kills >= 12, "the builds were too fast to be killed")
   }
 
   @Test(
