@@ -124,7 +124,7 @@ import Testing
         degrees: ones, gaps: [UInt32](repeating: 2, count: slots)), claimed: Int(UInt32.max))
   }
 
-  @Test func `graph: no links at all leave passages out of reach, and verify says so`() throws {
+  @Test func `graph: no links at all mean missing answers, as checksums cannot know`() throws {
     var image = try image("graph")
     let count = Int(image["shape"].word(0))
     image["links0"] = []
