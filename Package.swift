@@ -27,6 +27,9 @@ let package = Package(
       dependencies: ["Retrieval", "Evaluation", "Store", "Models", "Formats", "Platform"]),
     .executableTarget(
       name: "RetortCLI", dependencies: ["Retort", "Hub", "Platform", argumentParser, "CEdit"]),
+    // Times the parts by themselves, for tools/bench; not a product.
+    .executableTarget(
+      name: "RetortBench", dependencies: ["Retort", "Retrieval", "Platform", argumentParser]),
 
     // MARK: Rooms, from the top down
     .target(

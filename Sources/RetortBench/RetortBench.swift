@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// Measurements of the parts, for `tools/bench`; users run `retort`.
+@main
+struct RetortBench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "retort-bench",
+    abstract: "Times the parts of Retort by themselves; see tools/bench.",
+    subcommands: [KernelBench.self])
+}
