@@ -17,13 +17,13 @@ import Platform
 /// Shared by the threads of one phase: each writes lists of its own in `links` and uses the scratch
 /// of its worker number.
 package struct HNSWBuilder: @unchecked Sendable {
-  private let space: PassageSpace
+  private var space: PassageSpace
   private let parameters: HNSWParameters
-  private let threads: Int
+  private var threads = 1
   private let links: LinkTable
   private var entryPoint: UInt32 = 0
   private var topLevel = -1
-  private let scratches: [SearchScratch]
+  private var scratches: [SearchScratch] = []
 
   /// The finished lists of one layer in memory: `offsets[s]..<offsets[s + 1]` are the places in
   /// `targets` of the slots that slot s links to, ascending.
@@ -54,31 +54,30 @@ package struct HNSWBuilder: @unchecked Sendable {
   /// - Throws: `.badData` for a vector that is not finite, `.cancelled` on interruption.
   package static func build(
     _ vectors: VectorSet, parameters: HNSWParameters, threads: Int,
-    progress: (Int) -> Void = { _ in }
+    progress: @escaping (Int) -> Void = { _ in }
+  ) throws(RetortError) -> Output {
+    try build(
+      from: CompleteVectors(vectors: vectors, threads: max(threads, 1), progress: progress),
+      parameters: parameters)
+  }
+
+  /// Builds the graph of vectors that may still be arriving; the bytes are those of `build(_:)` over
+  /// all of them.
+  package static func build(
+    from source: some VectorSource, parameters: HNSWParameters
   ) throws(RetortError) -> Output {
     try parameters.validate()
-    guard vectors.count < Int(SearchScratch.expanded) else {
-      throw RetortError(
-        .limitExceeded,
-        "a segment holds at most 2147483647 passages; split the corpus into shards")
-    }
-    var builder = HNSWBuilder(
-      space: try PassageSpace(vectors, threads: threads), parameters: parameters, threads: threads)
-    try builder.insertAll(progress)
+    var builder = HNSWBuilder(parameters)
+    try builder.insertAll(from: source)
     let reachability = try builder.connectUnreachable()
     return Output(
       layers: builder.links.layers(), entryPoint: builder.entryPoint, reachability: reachability)
   }
 
-  private init(space: PassageSpace, parameters: HNSWParameters, threads: Int) {
-    self.space = space
+  private init(_ parameters: HNSWParameters) {
     self.parameters = parameters
-    self.threads = max(threads, 1)
-    links = LinkTable(
-      levels: (0..<space.vectors.count).map {
-        Self.level(of: $0, seed: parameters.seed, m: parameters.m)
-      }, m: parameters.m)
-    scratches = (0..<max(threads, 1)).map { _ in SearchScratch() }
+    space = PassageSpace(VectorSet([], dimension: 0))
+    links = LinkTable(m: parameters.m)
   }
 
   /// The top level of a node: geometric with ratio 1/M, from hash(seed, id).
@@ -88,23 +87,44 @@ package struct HNSWBuilder: @unchecked Sendable {
     return min(Int(-log(uniform) / log(Double(m))), LinkTable.maximumLevel)
   }
 
-  private mutating func insertAll(_ progress: (Int) -> Void) throws(RetortError) {
-    let count = space.vectors.count
+  private mutating func insertAll(from source: some VectorSource) throws(RetortError) {
     var next = 0
-    while next < count {
+    while true {
       try Interruption.check()
-      var end = min(count, next + max(1, min(next / 50, 8192)))
+      let wanted = next + max(1, min(next / 50, 8192))
+      let (vectors, threads) = try source.take(upTo: wanted)
+      // Given back before it is known whether linking succeeded: an error ends the build anyway.
+      defer { source.finished(next: next) }
+      guard next < vectors.count else { return }
+      guard vectors.count < Int(SearchScratch.expanded) else {
+        throw RetortError(
+          .limitExceeded,
+          "a segment holds at most 2147483647 passages; split the corpus into shards")
+      }
+      var end = min(vectors.count, wanted)
+      prepare(vectors, upTo: end, threads: threads)
       if let higher = (next..<end).first(where: { links.level($0) > topLevel }) {
         end = higher == next ? next + 1 : higher
       }
+      try space.check(next..<end, threads: threads)
       try insert(next..<end)
       if links.level(next) > topLevel {
         topLevel = links.level(next)
         entryPoint = UInt32(next)
       }
       next = end
-      progress(next)
     }
+  }
+
+  /// Makes room for the nodes below `end`.
+  private mutating func prepare(_ vectors: VectorSet, upTo end: Int, threads: Int) {
+    space = PassageSpace(vectors)
+    self.threads = threads
+    while scratches.count < threads { scratches.append(SearchScratch()) }
+    links.grow(
+      by: (links.count..<max(links.count, end)).map {
+        Self.level(of: $0, seed: parameters.seed, m: parameters.m)
+      }, expecting: vectors.count)
   }
 
   private func insert(_ batch: Range<Int>) throws(RetortError) {
@@ -124,14 +144,14 @@ package struct HNSWBuilder: @unchecked Sendable {
     var current = entryPoint
     for layer in stride(from: topLevel, to: level, by: -1) {
       let view = links.view(layer)
-      scratch.begin(slots: space.vectors.count, ef: 1)
+      scratch.begin(slots: links.capacity, ef: 1)
       try scratch.start(at: current, view, scorer)
       try scratch.walk(view, scorer)
       current = scratch.poolSlots[0] & ~SearchScratch.expanded
     }
     for layer in stride(from: min(level, topLevel), through: 0, by: -1) {
       let view = links.view(layer)
-      scratch.begin(slots: space.vectors.count, ef: parameters.efConstruction)
+      scratch.begin(slots: links.capacity, ef: parameters.efConstruction)
       try scratch.start(at: current, view, scorer)
       try scratch.walk(view, scorer)
       current = scratch.poolSlots[0] & ~SearchScratch.expanded
@@ -222,7 +242,7 @@ extension HNSWBuilder {
   /// is lost to all searches. Each such node gets a link from the nearest reachable node with room,
   /// or from the nearest one beyond its limit, so that nothing else is unlinked.
   private mutating func connectUnreachable() throws(RetortError) -> Reachability {
-    let count = space.vectors.count
+    let count = links.count
     guard count > 0 else { return Reachability(reachedBefore: 0, linked: 0, reachable: 0) }
     var seen = [Bool](repeating: false, count: count)
     var reached = spread(from: entryPoint, &seen)
