@@ -74,12 +74,12 @@ public struct IndexBuildReport: Sendable, Codable, Equatable {
   public var emptyTexts = 0
   /// Bad lines skipped on request.
   public var skippedLines = 0
-  /// Seconds of reading, tokenizing and encoding.
-  public var encodeSeconds = 0.0
-  /// Seconds of writing vectors and passages.
-  public var storeSeconds = 0.0
-  /// Seconds of building the graph.
-  public var graphSeconds = 0.0
+  /// Seconds from opening the corpus to the published index.
+  public var seconds = 0.0
+  /// Threads that worked.
+  public var threads = 0
+  /// Where the threads' time went.
+  public var stages = BuildStageSeconds()
   /// Bytes of the finished index.
   public var bytes = 0
   /// Peak resident memory of the process in bytes, 0 where unknown.

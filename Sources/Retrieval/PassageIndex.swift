@@ -138,9 +138,7 @@ public final class PassageIndex: Sendable {
 
   /// Reads and checks everything: all checksums, every neighbour list, every id and text, and that
   /// every passage is reachable in the graph.
-  ///
-  /// - Returns: the number of nodes that a walk reaches from the entry point.
-  public func verify() throws(RetortError) -> Int {
+  public func verify() throws(RetortError) {
     for file in [opened.vectors.file, opened.passages.file, opened.graph.file] {
       try file.verifyAll()
     }
@@ -155,7 +153,13 @@ public final class PassageIndex: Sendable {
     }
     try opened.passages.verifyTexts()
     try opened.graph.graph.verifyLists()
-    return try opened.graph.graph.reachableCount()
+    let reachable = try opened.graph.graph.reachableCount()
+    guard reachable == count else {
+      throw RetortError(
+        .badData,
+        "only \(reachable) of \(count) passages are reachable in the graph; build the index again",
+        path: path)
+    }
   }
 }
 

@@ -137,7 +137,7 @@ import Testing
   }
 
   @Test func `an undamaged index verifies and reaches every passage`() throws {
-    #expect(try index.verify() == index.count)
+    try index.verify()
     #expect(index.manifest.corpus.emptyTexts == 1)
     #expect(index.manifest.graph.reachable == index.count)
   }

@@ -1,0 +1,149 @@
+import Formats
+import Graph
+import Platform
+import Store
+
+extension IndexBuilder {
+  /// Runs all stages until vectors.seg, passages.seg and graph.seg lie in building/; fills `report`.
+  mutating func runPipeline(_ reader: CorpusReader) throws(RetortError) -> HNSWBuilder.Output {
+    let clock = StageClock()
+    let budget = ThreadBudget(threads: options.threads)
+    let output = try SegmentOutput(folder: folder, dimension: encoder.dimension)
+    let progress = progress
+    let graph = GraphStage(
+      try output.growingVectors(), parameters: options.graphParameters, threads: options.threads,
+      budget: budget, clock: clock, progress: { progress.update($0) })
+    defer { graph.stop() }
+
+    let done = try clock.measure(\.write) { () throws(RetortError) in
+      try appendFinishedBlocks(to: output)
+    }
+    try graph.add(upTo: output.count)
+    if output.count > 0 { progress.note("resuming after \(output.count) encoded passages") }
+    progress.begin("encode", unit: "passages", total: nil, done: output.count)
+    let corpusBytes = reader.totalBytes
+    let pipeline = EncodingPipeline(
+      reader: reader, encoder: encoder, modelPath: modelPath, batchSize: options.batchSize,
+      done: done, threads: options.threads, budget: budget, clock: clock)
+    defer { pipeline.stop() }
+    while let block = try pipeline.next() {
+      let encoded = try block.encoded()
+      try write(block, encoded, to: output, budget, clock)
+      try graph.add(upTo: output.count)
+      if let corpusBytes, block.bytesRead > 0 {
+        progress.update(
+          output.count,
+          estimatedTotal: Int(
+            Double(output.count) * Double(corpusBytes) / Double(block.bytesRead)))
+      } else {
+        progress.update(output.count)
+      }
+    }
+    try Interruption.check()
+    progress.finishPhase()
+    pipeline.badLineReport.forEach { progress.warn("skipped " + $0) }
+    // Not the last block's count: bad lines after the last full block belong to none.
+    report.skippedLines = pipeline.badLines
+    report.passages = output.count
+    guard output.count > 0 else {
+      throw RetortError(
+        .badData, "holds no passages; check the path and --format", path: options.corpus)
+    }
+    progress.begin("graph", unit: "nodes", total: output.count)
+    try clock.measure(\.write) { () throws(RetortError) in try output.finish() }
+    let built = try graph.finish(count: output.count)
+    let threads = options.threads
+    try clock.measure(\.graph, threads: threads) { () throws(RetortError) in
+      try GraphFileWriter.write(built, to: folder.buildingPath + "/graph.seg", threads: threads)
+    }
+    progress.finishPhase()
+    report.reachable = built.reachability.reachable
+    report.linkedByPass = built.reachability.linked
+    report.stages = clock.seconds
+    return built
+  }
+
+  /// Copies the blocks that an earlier run finished: block 0, 1, … as far as they are there.
+  ///
+  /// - Returns: the hash of the corpus at the end of each.
+  private mutating func appendFinishedBlocks(
+    to output: SegmentOutput
+  ) throws(RetortError) -> [UInt128] {
+    var hashes: [UInt128] = []
+    while FileSystem.kind(of: StagedBlock.path(hashes.count, in: folder)) == .file {
+      try Interruption.check()
+      let path = StagedBlock.path(hashes.count, in: folder)
+      let block = try StagedBlock(path: path)
+      guard block.first == output.count, block.dimension == encoder.dimension else {
+        throw RetortError(
+          .badData, "a block of the unfinished build is out of place; build again with --overwrite",
+          path: path)
+      }
+      try append(block, to: output)
+      hashes.append(block.corpusHash)
+    }
+    return hashes
+  }
+
+  /// Makes an encoded block durable and appends it to the files.
+  private mutating func write(
+    _ block: EncodingBlock, _ encoded: (vectors: [Float], truncatedTexts: Int),
+    to output: SegmentOutput, _ budget: ThreadBudget, _ clock: StageClock
+  ) throws(RetortError) {
+    let staged = StagedBlock(
+      first: output.count, dimension: encoder.dimension,
+      vectors: encoded.vectors.littleEndianBytes,
+      passages: block.passages.map { (Array($0.id.utf8), Array($0.text.utf8)) },
+      truncatedTexts: encoded.truncatedTexts, emptyTexts: block.emptyTexts,
+      corpusHash: block.corpusHash)
+    let bytes = budget.compute { clock.measure(\.write) { staged.encoded() } }
+    // Waiting for the disk takes no permit: others compute meanwhile.
+    try FileSystem.replace(StagedBlock.path(block.number, in: folder), with: bytes)
+    try budget.compute { () throws(RetortError) in
+      try clock.measure(\.write) { () throws(RetortError) in try append(staged, to: output) }
+    }
+    report.encoded += block.passages.count
+  }
+
+  private mutating func append(
+    _ block: StagedBlock, to output: SegmentOutput
+  ) throws(RetortError) {
+    try output.append(block)
+    report.truncatedTexts += block.truncatedTexts
+    report.emptyTexts += block.emptyTexts
+  }
+}
+
+/// The files of vectors and of passages while they grow.
+private final class SegmentOutput {
+  /// Passages appended.
+  private(set) var count = 0
+  private let vectors: VectorFileWriter
+  private let passages: PassageFileWriter
+  private let vectorPath: String
+  private let dimension: Int
+
+  init(folder: IndexFolder, dimension: Int) throws(RetortError) {
+    self.dimension = dimension
+    vectorPath = folder.buildingPath + "/vectors.seg"
+    vectors = try VectorFileWriter(path: vectorPath, dimension: dimension)
+    passages = try PassageFileWriter(path: folder.buildingPath + "/passages.seg", threads: 1)
+  }
+
+  /// The vectors as others see them: those appended so far.
+  func growingVectors() throws(RetortError) -> GrowingVectors {
+    try GrowingVectors(path: vectorPath, dimension: dimension)
+  }
+
+  func append(_ block: StagedBlock) throws(RetortError) {
+    try vectors.append(bytes: block.vectors)
+    try vectors.flush()
+    for passage in block.passages { try passages.append(id: passage.id, text: passage.text) }
+    count += block.passages.count
+  }
+
+  func finish() throws(RetortError) {
+    try vectors.finish()
+    try passages.finish()
+  }
+}
