@@ -66,7 +66,9 @@ let package = Package(
     .testTarget(name: "StoreTests", dependencies: ["Store", "Graph", "TestSupport"]),
     .testTarget(
       name: "RetrievalTests",
-      dependencies: ["Retrieval", "RetortCLI", "Models", "Store", "Formats", "TestSupport"]),
+      dependencies: [
+        "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
+      ]),
     .testTarget(name: "RetortTests", dependencies: ["Retort"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(

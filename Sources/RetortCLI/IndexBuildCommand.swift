@@ -80,7 +80,7 @@ struct IndexBuildCommand: ParsableCommand {
         let report = try IndexBuilder.build(
           options, encoder: try TextEncoder(directory: folder, options: encoder.options()),
           modelPath: absolutePath(folder), quiet: quiet)
-        try show(report)
+        try BuildReportPrinter(report: report, output: output, quiet: quiet, json: json).show()
       } catch let error as RetortError where error.code == .cancelled {
         throw RetortError(
           .cancelled,
@@ -88,101 +88,52 @@ struct IndexBuildCommand: ParsableCommand {
       }
     }
   }
+}
 
-  private func show(_ report: IndexBuildReport) throws {
+/// Prints what a build or an addition did.
+struct BuildReportPrinter {
+  let report: IndexBuildReport
+  let output: String
+  let quiet: Bool
+  let json: Bool
+
+  func show() throws {
     if json { return try printJSON(report) }
     guard report.passages > 0 else { return }
     var warnings: [String] = []
     if report.truncatedTexts > 0 {
       warnings.append(
-        "\(report.truncatedTexts) of \(report.passages) texts were longer than the model takes; "
+        "\(report.truncatedTexts) of \(report.added) texts were longer than the model takes; "
           + "their vectors know only the start")
     }
     if report.emptyTexts > 0 { warnings.append("\(report.emptyTexts) passages have no text") }
     if report.skippedLines > 0 { warnings.append("\(report.skippedLines) bad lines were skipped") }
     for warning in warnings { writeError("warning: " + warning) }
-    guard !quiet else { return }
+    // A build that had finished before has nothing more to tell.
+    guard !quiet, report.threads > 0 else { return }
+    writeError("\(output): \(report.passages) passages, \(megabytes(report.bytes)), \(summary)")
+    guard report.added > 0 else { return }
+    writeError("time of the \(report.threads) threads: \(shares)")
     writeError(
-      """
-      \(output): \(report.passages) passages, \(megabytes(report.bytes)), built in \
-      \(ProgressReporter.duration(report.seconds)) \
-      (\(ProgressReporter.rate(Double(report.encoded) / max(report.seconds, 1e-9))) passages/s)
-      time of the \(report.threads) threads: \(shares(report.stages))
-      reachable: \(report.reachable) of \(report.passages), \(report.linkedByPass) linked by the \
-      reachability pass; peak memory \(megabytes(report.peakBytes))
-      """)
+      "reachable: \(report.reachable) of \(report.added), \(report.linkedByPass) linked by the "
+        + "reachability pass; peak memory \(megabytes(report.peakBytes))")
+  }
+
+  private var summary: String {
+    let rate = ProgressReporter.rate(Double(report.encoded) / max(report.seconds, 1e-9))
+    let time = "\(ProgressReporter.duration(report.seconds)) (\(rate) passages/s)"
+    if report.added == report.passages, report.unchanged == 0 { return "built in " + time }
+    return "\(report.added) added (\(report.replaced) in the place of others), "
+      + "\(report.unchanged) unchanged, \(report.reused) not encoded again, in " + time
   }
 
   /// Each stage's share of the work.
-  private func shares(_ stages: BuildStageSeconds) -> String {
-    [
+  private var shares: String {
+    let stages = report.stages
+    return [
       ("read", stages.read), ("tokenize", stages.tokenize), ("encode", stages.encode),
       ("graph", stages.graph), ("write", stages.write),
     ].map { "\($0.0) \(decimals(100 * $0.1 / max(stages.total, 1e-9), 1))%" }
       .joined(separator: ", ")
-  }
-}
-
-/// `retort index info`: what an index is.
-struct IndexInfoCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "info",
-    abstract: "Print what an index is and how it was made.")
-
-  @Argument(help: "The index folder.", completion: .directory)
-  var index: String
-
-  @Flag(help: "Print the manifest as JSON.")
-  var json = false
-
-  func run() throws {
-    try runReportingErrors {
-      let manifest = try PassageIndex(path: index).manifest
-      if json { return try printJSON(manifest) }
-      let graph = manifest.graph
-      print("passages:     \(manifest.passages)")
-      print("dimension:    \(manifest.dimension), \(manifest.similarity)")
-      print("generation:   \(manifest.generation), format \(manifest.formatVersion)")
-      print("model:        \(manifest.model.path)")
-      print(
-        "              \(manifest.model.architecture), \(manifest.model.pooling) pooling, "
-          + "\(manifest.model.normalized ? "normalised" : "not normalised"), "
-          + "up to \(manifest.model.maxLength) tokens, \(manifest.model.fingerprint.prefix(16))")
-      print(
-        "corpus:       \(manifest.corpus.path), \(manifest.corpus.truncatedTexts) texts truncated, "
-          + "\(manifest.corpus.emptyTexts) empty, \(manifest.corpus.skippedLines) bad lines skipped"
-      )
-      print(
-        "graph:        M \(graph.m), efConstruction \(graph.efConstruction), seed \(graph.seed), "
-          + "\(graph.layers) layers, \(graph.links) links "
-          + "(\(decimals(Double(graph.links) / Double(max(manifest.passages, 1)), 1)) a passage)")
-      print(
-        "reachable:    \(graph.reachable) of \(manifest.passages) "
-          + "(\(graph.linkedByPass) linked by the reachability pass)")
-      for (role, file) in manifest.files.sorted(by: { $0.key < $1.key }) {
-        let name = (role + ":").padding(toLength: 14, withPad: " ", startingAt: 0)
-        print("\(name)\(megabytes(file.bytes)) (\(file.name))")
-      }
-    }
-  }
-}
-
-/// `retort index verify`: reads everything.
-struct IndexVerifyCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "verify",
-    abstract: "Check every checksum, neighbour list, id and text of an index.",
-    discussion: "Prints one line and exits with 0 when the index is whole, else with 65.")
-
-  @Argument(help: "The index folder.", completion: .directory)
-  var index: String
-
-  func run() throws {
-    try runReportingErrors {
-      Interruption.install()
-      let opened = try PassageIndex(path: index)
-      try opened.verify()
-      print("ok: \(opened.count) passages, all checksums match, all reachable")
-    }
   }
 }

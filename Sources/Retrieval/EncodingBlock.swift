@@ -4,8 +4,8 @@ import Models
 import Platform
 import Synchronization
 
-/// A block of passages on its way from the corpus to the index. It is encoded in units that any
-/// thread may take; units depend on the texts alone.
+/// A block of passages on its way from the corpus to the index. What has no vector yet is encoded in
+/// units that any thread may take; units depend on the texts alone.
 final class EncodingBlock: Sendable {
   /// The block's place among all blocks, from 0.
   let number: Int
@@ -16,11 +16,13 @@ final class EncodingBlock: Sendable {
   let corpusHash: UInt128
   /// Bytes of the corpus read so far, for the time left.
   let bytesRead: Int
-  /// The ranges of passages that are encoded together.
-  let units: [Range<Int>]
+  /// The places of the passages that are encoded together.
+  let units: [[Int]]
+  private let dimension: Int
 
   private struct State {
-    var vectors: [[Float]]
+    /// Row-major, a row a passage.
+    var vectors: [Float]
     var truncated = 0
     var remaining: Int
     var failure: (unit: Int, error: RetortError)?
@@ -32,34 +34,42 @@ final class EncodingBlock: Sendable {
   /// Text that a unit holds about, in bytes: some thousand tokens, a second's work or less.
   private static let unitBytes = 64 << 10
 
-  /// - Parameter maxLength: tokens of a text that are encoded at most.
+  /// - Parameters:
+  ///   - known: vectors, by place, of passages that need not be encoded.
+  ///   - encoder: the encoder of the others.
   init(
-    number: Int, passages: [Passage], emptyTexts: Int, corpusHash: UInt128, bytesRead: Int,
-    maxLength: Int
+    number: Int, passages: [Passage], known: [Int: [Float]], emptyTexts: Int, corpusHash: UInt128,
+    bytesRead: Int, encoder: TextEncoder
   ) {
     self.number = number
     self.passages = passages
     self.emptyTexts = emptyTexts
     self.corpusHash = corpusHash
     self.bytesRead = bytesRead
-    units = Self.units(passages, maxLength: maxLength)
-    state = Mutex(State(vectors: Array(repeating: [], count: units.count), remaining: units.count))
+    dimension = encoder.dimension
+    units = Self.units(
+      passages, places: passages.indices.filter { known[$0] == nil }, maxLength: encoder.maxLength)
+    var vectors = [Float](repeating: 0, count: passages.count * encoder.dimension)
+    for (place, vector) in known { vectors.setRow(place, to: vector[...]) }
+    state = Mutex(State(vectors: vectors, remaining: units.count))
+    if units.isEmpty { done.signal() }
   }
 
-  private static func units(_ passages: [Passage], maxLength: Int) -> [Range<Int>] {
-    var units: [Range<Int>] = []
-    var start = 0
+  private static func units(_ passages: [Passage], places: [Int], maxLength: Int) -> [[Int]] {
+    var units: [[Int]] = []
+    var unit: [Int] = []
     var bytes = 0
-    for (place, passage) in passages.enumerated() {
+    for place in places {
       // A token is some four bytes; what lies beyond the maximum length costs next to nothing.
-      bytes += min(passage.text.utf8.count, 4 * maxLength) + 16
-      if bytes >= unitBytes || place + 1 == passages.count {
-        units.append(start..<(place + 1))
-        start = place + 1
+      unit.append(place)
+      bytes += min(passages[place].text.utf8.count, 4 * maxLength) + 16
+      if bytes >= unitBytes {
+        units.append(unit)
+        unit = []
         bytes = 0
       }
     }
-    return units
+    return unit.isEmpty ? units : units + [unit]
   }
 
   /// Tokenizes and encodes one unit on the calling thread; failures are kept for `vectors`.
@@ -81,11 +91,11 @@ final class EncodingBlock: Sendable {
   }
 
   private func tokenize(
-    _ range: Range<Int>, with encoder: TextEncoder
+    _ places: [Int], with encoder: TextEncoder
   ) throws(RetortError) -> (ids: [[Int32]], truncated: Int) {
     var ids: [[Int32]] = []
     var truncated = 0
-    for place in range {
+    for place in places {
       try Interruption.check()
       let tokens = encoder.tokenize(passages[place].text)
       ids.append(tokens.ids)
@@ -95,10 +105,10 @@ final class EncodingBlock: Sendable {
   }
 
   private func requireFinite(
-    _ vectors: [Float], _ range: Range<Int>, modelPath: String
+    _ vectors: [Float], _ places: [Int], modelPath: String
   ) throws(RetortError) {
     guard let bad = vectors.firstIndex(where: { !$0.isFinite }) else { return }
-    let place = range.lowerBound + bad / (vectors.count / range.count)
+    let place = places[bad / dimension]
     throw RetortError(
       .badData,
       "the model gives a vector with NaN or infinity for passage \"\(passages[place].id)\"; its "
@@ -111,7 +121,10 @@ final class EncodingBlock: Sendable {
     let isLast = state.withLock { state in
       switch result {
       case .success(let encoded):
-        state.vectors[unit] = encoded.vectors
+        for (row, place) in units[unit].enumerated() {
+          state.vectors.setRow(
+            place, to: encoded.vectors[(row * dimension)..<((row + 1) * dimension)])
+        }
         state.truncated += encoded.truncated
       case .failure(let error):
         if state.failure.map({ unit < $0.unit }) ?? true { state.failure = (unit, error) }
@@ -128,7 +141,14 @@ final class EncodingBlock: Sendable {
     done.wait()
     return try state.withLock { state throws(RetortError) in
       if let failure = state.failure { throw failure.error }
-      return (Array(state.vectors.joined()), state.truncated)
+      return (state.vectors, state.truncated)
     }
+  }
+}
+
+extension [Float] {
+  /// Replaces the row at `place` of a row-major matrix as wide as `row`.
+  fileprivate mutating func setRow(_ place: Int, to row: ArraySlice<Float>) {
+    replaceSubrange((place * row.count)..<((place + 1) * row.count), with: row)
   }
 }

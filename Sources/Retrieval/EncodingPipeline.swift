@@ -23,6 +23,7 @@ final class EncodingPipeline: Sendable {
     var encoder: TextEncoder
     var modelPath: String
     var batchSize: Int
+    var known: KnownPassages?
     var budget: ThreadBudget
     var clock: StageClock
   }
@@ -31,6 +32,7 @@ final class EncodingPipeline: Sendable {
   private let blocks: BoundedQueue<Message>
   private let units: BoundedQueue<Unit>
   private let skipped = Mutex<(count: Int, report: [String])>((0, []))
+  private let familiar = Mutex<(unchanged: Int, reused: Int)>((0, 0))
   private let threads = Mutex<[StageTask<Void>]>([])
 
   /// Bad lines skipped in the whole corpus, once all blocks have been taken.
@@ -39,18 +41,27 @@ final class EncodingPipeline: Sendable {
   /// What was skipped and why, once all blocks have been taken.
   var badLineReport: [String] { skipped.withLock { $0.report } }
 
+  /// Passages left out because the index has them already, once all blocks have been taken.
+  var unchanged: Int { familiar.withLock { $0.unchanged } }
+
+  /// Passages whose vectors were taken from the index, once all blocks have been taken.
+  var reused: Int { familiar.withLock { $0.reused } }
+
   /// Starts reading and encoding.
   ///
   /// - Parameters:
+  ///   - known: what the index holds already; unchanged passages are left out, known texts are not
+  ///     encoded again.
   ///   - done: the corpus hashes of the blocks that an earlier run finished; those are read again
   ///     and compared, but not handed out.
   init(
-    reader: CorpusReader, encoder: TextEncoder, modelPath: String, batchSize: Int, done: [UInt128],
-    threads count: Int, budget: ThreadBudget, clock: StageClock
+    reader: CorpusReader, encoder: TextEncoder, modelPath: String, batchSize: Int,
+    known: KnownPassages?, done: [UInt128], threads count: Int, budget: ThreadBudget,
+    clock: StageClock
   ) {
     settings = Settings(
       name: reader.name, encoder: encoder, modelPath: modelPath, batchSize: batchSize,
-      budget: budget, clock: clock)
+      known: known, budget: budget, clock: clock)
     // Enough to occupy every thread with blocks of one unit; texts of as many blocks are in memory.
     blocks = BoundedQueue(capacity: count + 2)
     units = BoundedQueue(capacity: count + 2)
@@ -109,11 +120,11 @@ final class EncodingPipeline: Sendable {
     var hash: UInt128 = 0
     var number = 0
     while true {
-      let empty = reader.emptyTexts
       let start = threadSeconds()
-      let passages = try readBlock(reader, &seen, &hash)
+      let (passages, empty) = try readBlock(reader, &seen, &hash)
       settings.clock.add(\.read, threadSeconds() - start)
       guard !passages.isEmpty else { break }
+      let vectors = try knownVectors(passages)
       if number < done.count {
         guard done[number] == hash else {
           throw RetortError(
@@ -123,8 +134,8 @@ final class EncodingPipeline: Sendable {
         }
       } else {
         let block = EncodingBlock(
-          number: number, passages: passages, emptyTexts: reader.emptyTexts - empty,
-          corpusHash: hash, bytesRead: reader.bytesRead, maxLength: settings.encoder.maxLength)
+          number: number, passages: passages, known: vectors, emptyTexts: empty,
+          corpusHash: hash, bytesRead: reader.bytesRead, encoder: settings.encoder)
         guard blocks.push(.block(block)) else { return }
         for unit in block.units.indices {
           guard units.push(Unit(block: block, number: unit)) else { return }
@@ -140,14 +151,16 @@ final class EncodingPipeline: Sendable {
     }
   }
 
-  /// The next passages, none at the end of the corpus.
+  /// The next passages, none at the end of the corpus, and how many of them have no text.
   private func readBlock(
     _ reader: CorpusReader, _ seen: inout Set<UInt128>, _ hash: inout UInt128
-  ) throws(RetortError) -> [Passage] {
+  ) throws(RetortError) -> ([Passage], emptyTexts: Int) {
     var passages: [Passage] = []
+    var emptyTexts = 0
     var bytes = 0
     while passages.count < settings.batchSize, bytes < Self.blockBytes {
       try Interruption.check()
+      let emptyBefore = reader.emptyTexts
       guard let passage = try reader.next() else { break }
       let inserted = seen.insert(Hashing.hash128(passage.id.utf8, seed: 1)).inserted
       guard inserted else {
@@ -157,10 +170,26 @@ final class EncodingPipeline: Sendable {
           path: settings.name, at: .line(reader.lineNumber))
       }
       hash = Self.extend(hash, by: passage)
+      if let known = settings.known, try known.holds(passage) {
+        familiar.withLock { $0.unchanged += 1 }
+        continue
+      }
       bytes += passage.text.utf8.count
+      emptyTexts += reader.emptyTexts - emptyBefore
       passages.append(passage)
     }
-    return passages
+    return (passages, emptyTexts)
+  }
+
+  /// The vectors, by place, of the passages whose text the index knows.
+  private func knownVectors(_ passages: [Passage]) throws(RetortError) -> [Int: [Float]] {
+    guard let known = settings.known else { return [:] }
+    var vectors: [Int: [Float]] = [:]
+    for (place, passage) in passages.enumerated() {
+      vectors[place] = try known.vector(ofText: passage.text)
+    }
+    familiar.withLock { $0.reused += vectors.count }
+    return vectors
   }
 
   private static func extend(_ hash: UInt128, by passage: Passage) -> UInt128 {

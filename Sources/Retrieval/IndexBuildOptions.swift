@@ -62,12 +62,20 @@ public struct IndexBuildOptions: Sendable {
   }
 }
 
-/// What a finished build did.
+/// What a finished build, or an addition to an index, did.
 public struct IndexBuildReport: Sendable, Codable, Equatable {
   /// Passages in the index.
   public var passages = 0
-  /// Passages encoded by this run; the others came from the run it resumed.
+  /// Passages that are new in the index, or new under their id.
+  public var added = 0
+  /// Of these, passages that took the place of another under their id.
+  public var replaced = 0
+  /// Passages of the corpus that the index held already.
+  public var unchanged = 0
+  /// Passages encoded by this run; the others came from the run it resumed, or were known.
   public var encoded = 0
+  /// Passages not encoded because the index knew their text.
+  public var reused = 0
   /// Texts cut at the encoder's maximum length.
   public var truncatedTexts = 0
   /// Passages without text.
@@ -99,7 +107,25 @@ struct BuildPlan: Codable, Equatable {
   var seed: UInt64
   var batchSize: Int
   var skipBadLines: Bool
+  /// The generation that passages are added to; nil for a build.
+  var base: Int?
   var generation: Int
+
+  init(
+    _ options: IndexBuildOptions, model: String, modelPath: String, base: Int?, generation: Int
+  ) {
+    corpus = options.corpus
+    format = options.format.rawValue
+    self.model = model
+    self.modelPath = modelPath
+    m = options.m
+    efConstruction = options.efConstruction
+    seed = options.seed
+    batchSize = options.batchSize
+    skipBadLines = options.skipBadLines
+    self.base = base
+    self.generation = generation
+  }
 
   func write(to path: String) throws(RetortError) {
     let encoder = JSONEncoder()
@@ -127,7 +153,11 @@ struct BuildPlan: Codable, Equatable {
 
   /// The first setting in which this plan differs from the one the build was started with.
   func difference(from started: BuildPlan) -> String? {
+    func kind(_ plan: BuildPlan) -> String {
+      plan.base.map { "an addition to generation \($0)" } ?? "a build"
+    }
     let pairs: [(String, String, String)] = [
+      ("the work", kind(self), kind(started)),
       ("--corpus", corpus, started.corpus), ("--format", format, started.format),
       ("the model (weights, tokenizer, pooling or --max-length)", model, started.model),
       ("--m", "\(m)", "\(started.m)"),

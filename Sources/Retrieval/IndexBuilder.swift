@@ -4,20 +4,6 @@ import Models
 import Platform
 import Store
 
-// A build is a pipeline; its stages overlap, with bounded queues between them:
-//
-//   read      corpus line → passage, in blocks (a thread of its own, which mostly waits)
-//   encode    passage → token ids → vector, in units that `--threads` threads take in turn
-//   write     block after block, in order → building/block-N.part (durable), vectors.seg, passages.seg
-//   graph     vectors.seg as it grows → the graph, on one thread while passages are being encoded
-//             and on all afterwards
-//
-// then graph.seg is written and the files are published with a new manifest. No more threads compute
-// at a time than `--threads` (`ThreadBudget`). Only encoding is expensive enough to be checkpointed:
-// a build that was killed reads its blocks again and repeats the rest. Nothing depends on the thread
-// count, on timing or on where a build was interrupted: blocks start at fixed passages, a block is
-// encoded alike whoever does it, and the graph's batches depend on counts alone.
-
 /// Builds an index from a corpus.
 public struct IndexBuilder {
   let options: IndexBuildOptions
@@ -59,17 +45,17 @@ public struct IndexBuilder {
       path: options.corpus, format: options.format, skipBadLines: options.skipBadLines)
     guard let (plan, lock) = try prepare() else { return report }
     defer { lock.release() }
-    let started = monotonicSeconds()
-    let graph: HNSWBuilder.Output
+    var segment = SegmentBuilder(
+      options: options, encoder: encoder, modelPath: modelPath, folder: folder, progress: progress)
     do throws(RetortError) {
-      graph = try runPipeline(reader)
+      // Without known passages there is a graph or an error.
+      guard let graph = try segment.run(reader) else { return report }
+      report = segment.report
+      try publish(plan, segment, graph)
     } catch {
       forgetBuildWithoutBlocks()
       throw error
     }
-    try publish(plan, graph)
-    report.threads = options.threads
-    report.seconds = monotonicSeconds() - started
     report.peakBytes = peakResidentBytes() ?? 0
     return report
   }
@@ -119,10 +105,7 @@ public struct IndexBuilder {
     // Above every generation that left files, also where the manifest cannot be read.
     let generation = try max(finished?.generation ?? 0, folder.highestGeneration()) + 1
     var plan = BuildPlan(
-      corpus: options.corpus, format: options.format.rawValue, model: encoder.fingerprint,
-      modelPath: modelPath, m: options.m, efConstruction: options.efConstruction,
-      seed: options.seed, batchSize: options.batchSize, skipBadLines: options.skipBadLines,
-      generation: generation)
+      options, model: encoder.fingerprint, modelPath: modelPath, base: nil, generation: generation)
     if unfinished, options.resume {
       let started = try BuildPlan.read(folder.planPath)
       if let finished, finished.generation >= started.generation {
@@ -153,18 +136,21 @@ public struct IndexBuilder {
     progress.note(
       "the build had finished; nothing to resume (the corpus was not read again: --overwrite does)")
     report.passages = manifest.passages
-    report.truncatedTexts = manifest.corpus.truncatedTexts
-    report.emptyTexts = manifest.corpus.emptyTexts
-    report.skippedLines = manifest.corpus.skippedLines
-    report.bytes = manifest.files.values.reduce(0) { $0 + $1.bytes }
-    report.reachable = manifest.graph.reachable
-    report.linkedByPass = manifest.graph.linkedByPass
+    report.added = manifest.passages
+    for source in manifest.sources {
+      report.truncatedTexts += source.truncatedTexts
+      report.emptyTexts += source.emptyTexts
+      report.skippedLines += source.skippedLines
+    }
+    report.bytes = manifest.bytes
+    report.reachable = manifest.segments.reduce(0) { $0 + $1.graph.reachable }
+    report.linkedByPass = manifest.segments.reduce(0) { $0 + $1.graph.linkedByPass }
   }
 
   /// Whether a finished index is what these options would make, as far as it can tell.
   private func isSameBuild(_ manifest: Manifest) -> Bool {
     let graph = manifest.graph
-    return manifest.corpus.path == options.corpus
+    return manifest.segments.map { $0.sources.map(\.path) } == [[options.corpus]]
       && manifest.model.fingerprint == encoder.fingerprint
       && graph.m == options.m && graph.efConstruction == options.efConstruction
       && graph.seed == options.seed
@@ -178,38 +164,30 @@ public struct IndexBuilder {
     if (try? folder.state()) == .absent { _ = rmdir(folder.path) }
   }
 
-  // MARK: - Publish
+  // MARK: - After
 
   private mutating func publish(
-    _ plan: BuildPlan, _ graph: HNSWBuilder.Output
+    _ plan: BuildPlan, _ segment: SegmentBuilder, _ graph: HNSWBuilder.Output
   ) throws(RetortError) {
-    let model = encoder.summary
-    let report = report
-    let options = options
-    let dimension = encoder.dimension
-    let modelPath = modelPath
-    var bytes = 0
-    try folder.publish(
-      generation: plan.generation,
-      files: ["vectors": "vectors.seg", "passages": "passages.seg", "graph": "graph.seg"]
-    ) { files in
-      bytes = files.values.reduce(0) { $0 + $1.bytes }
-      return Manifest(
-        generation: plan.generation, passages: report.passages, dimension: dimension,
-        model: Manifest.Model(
-          path: modelPath, fingerprint: model.fingerprint,
-          architecture: model.architecture.rawValue, pooling: model.pooling.value.rawValue,
-          normalized: model.normalize.value, maxLength: model.maxLength.value),
-        corpus: Manifest.Corpus(
-          path: options.corpus, truncatedTexts: report.truncatedTexts,
-          emptyTexts: report.emptyTexts, skippedLines: report.skippedLines),
-        graph: Manifest.GraphInfo(
-          m: options.m, efConstruction: options.efConstruction, seed: options.seed,
-          layers: graph.layers.count, links: graph.layers.first?.targets.count ?? 0,
-          reachedBefore: graph.reachability.reachedBefore, linkedByPass: graph.reachability.linked,
-          reachable: graph.reachability.reachable),
-        files: files)
-    }
-    self.report.bytes = bytes
+    let files = try folder.adopt(SegmentBuilder.files, generation: plan.generation)
+    let manifest = Manifest(
+      generation: plan.generation, dimension: encoder.dimension,
+      model: Manifest.Model(encoder.summary, path: modelPath),
+      graph: Manifest.GraphSettings(
+        m: options.m, efConstruction: options.efConstruction, seed: options.seed),
+      segments: [segment.describe(graph, generation: plan.generation, files: files)])
+    try folder.publish(manifest)
+    report.passages = manifest.passages
+    report.bytes = manifest.bytes
+  }
+}
+
+extension Manifest.Model {
+  /// Describes the encoder of an index.
+  init(_ model: ModelSummary, path: String) {
+    self.init(
+      path: path, fingerprint: model.fingerprint, architecture: model.architecture.rawValue,
+      pooling: model.pooling.value.rawValue, normalized: model.normalize.value,
+      maxLength: model.maxLength.value)
   }
 }

@@ -6,7 +6,8 @@ import Synchronization
 
 /// A passage that a search found.
 public struct SearchHit: Sendable, Equatable {
-  /// The passage's place in the corpus, from 0.
+  /// The passage's number in the index, from 0: its place in the corpus, as long as the index is what
+  /// one build made of it. A merge numbers passages anew, in the same order.
   public var number: Int
   /// The inner product of query and passage vectors; higher is better.
   public var score: Float
@@ -44,46 +45,56 @@ public final class PassageIndex: Sendable {
 
   /// What the index is and how it was made.
   public var manifest: Manifest { opened.manifest }
-  /// The number of passages.
+  /// The number of passages that searches find.
   public var count: Int { opened.manifest.passages }
+  /// Passage numbers lie below this. Without deletions it equals `count`.
+  public var capacity: Int { opened.capacity }
   /// Components a vector.
   public var dimension: Int { opened.manifest.dimension }
 
-  /// The id of a passage.
+  /// Whether no passage has this number any more.
+  public func isDeleted(_ number: Int) throws(RetortError) -> Bool {
+    let segment = try segment(of: number)
+    return segment.isDeleted(number - segment.base)
+  }
+
+  /// The id of a passage, deleted or not.
   public func id(_ number: Int) throws(RetortError) -> String {
-    try check(number)
-    return try opened.passages.id(number)
+    let segment = try segment(of: number)
+    return try segment.passages.id(number - segment.base)
   }
 
-  /// A passage with its text.
+  /// A passage with its text, deleted or not.
   public func passage(_ number: Int) throws(RetortError) -> Passage {
-    try check(number)
+    let segment = try segment(of: number)
     return Passage(
-      id: try opened.passages.id(number), text: try opened.passages.text(number))
+      id: try segment.passages.id(number - segment.base),
+      text: try segment.passages.text(number - segment.base))
   }
 
-  /// The number of the passage called `id`, or nil.
-  public func number(of id: String) throws(RetortError) -> Int? {
-    try opened.passages.number(of: id)
-  }
+  /// The number of the passage called `id`; nil where there is none, or none any more.
+  public func number(of id: String) throws(RetortError) -> Int? { try opened.number(of: id) }
 
   /// The vector of a passage: `dimension` floats.
   public func vector(_ number: Int) throws(RetortError) -> [Float] {
-    try check(number)
-    return try opened.vectors.vectors.vector(number)
+    let segment = try segment(of: number)
+    return try segment.vectors.vectors.vector(number - segment.base)
   }
 
-  private func check(_ number: Int) throws(RetortError) {
-    guard number >= 0, number < count else {
+  private func segment(of number: Int) throws(RetortError) -> OpenedSegment {
+    guard number >= 0, number < capacity else {
       throw RetortError(
-        .usage, "there is no passage \(number); the index has \(count)", path: path)
+        .usage, "there is no passage \(number); the index has \(capacity)", path: path)
     }
+    return opened.segment(of: number)
   }
 
   /// The `k` best passages for each of many queries.
   ///
-  /// Hits are ordered by score, ties by place in the corpus (the earlier first), and are fewer than
-  /// k only if the index has fewer passages. The answers do not depend on `threads`.
+  /// Hits are ordered by score, ties by number (what was added earlier first), and are fewer than k
+  /// only if the index has fewer passages. The answers do not depend on `threads`. Segments are
+  /// searched one after the other and their answers merged by the same order, so an exact search
+  /// over several finds what it would find in one.
   ///
   /// - Parameter queries: row-major [queries × dimension].
   public func search(
@@ -99,36 +110,49 @@ public final class PassageIndex: Sendable {
     guard queries.allSatisfy(\.isFinite) else {
       throw RetortError(.badData, "a query vector holds NaN or infinity")
     }
-    let found: [[Neighbor]]
     switch mode {
     case .exact:
-      let scan = ExactScan(
-        vectors: opened.vectors.vectors, largestNorm: opened.vectors.largestNorm)
-      found = try scan.search(queries, k: k, threads: threads)
+      return try scan(queries, k: k, threads: threads)
     case .graph(let efSearch):
-      found = try walk(queries, k: k, efSearch: efSearch, threads: threads, statistics)
+      return try walk(queries, k: k, efSearch: efSearch, threads: threads, statistics)
     }
-    return found.map { $0.map { SearchHit(number: Int($0.id), score: $0.score) } }
+  }
+
+  private func scan(
+    _ queries: [Float], k: Int, threads: Int
+  ) throws(RetortError) -> [[SearchHit]] {
+    var merged = [[SearchHit]](repeating: [], count: queries.count / dimension)
+    for segment in opened.segments {
+      let scan = ExactScan(
+        vectors: segment.vectors.vectors, largestNorm: segment.vectors.largestNorm,
+        allowed: segment.live)
+      for (q, found) in try scan.search(queries, k: k, threads: threads).enumerated() {
+        merged[q].merge(found, base: segment.base, k: k)
+      }
+    }
+    return merged
   }
 
   private func walk(
     _ queries: [Float], k: Int, efSearch: Int, threads: Int, _ statistics: SearchStatistics?
-  ) throws(RetortError) -> [[Neighbor]] {
+  ) throws(RetortError) -> [[SearchHit]] {
     guard efSearch > 0 else {
       throw RetortError(.usage, "efSearch is \(efSearch) but must be at least 1 (usual: 100)")
     }
     let count = queries.count / dimension
-    let results = OrderedResults<[Neighbor]>(count: count)
+    let results = OrderedResults<[SearchHit]>(count: count)
     let scratches = scratchPool.take(max(1, min(threads, count)))
     defer { scratchPool.put(scratches) }
     try parallelForThrowing(count, threads: threads) { q, worker throws(RetortError) in
       try Interruption.check()
       let query = Array(queries[(q * dimension)..<((q + 1) * dimension)])
-      results.set(
-        q,
-        try opened.graph.graph.search(
-          query, vectors: opened.vectors.vectors, k: k, efSearch: efSearch,
-          scratch: scratches[worker]))
+      var merged: [SearchHit] = []
+      for segment in opened.segments {
+        let found = try segment.search(
+          query, k: k, efSearch: efSearch, scratch: scratches[worker])
+        merged.merge(found, base: segment.base, k: k)
+      }
+      results.set(q, merged)
     }
     statistics?.add(
       queries: count, scratches.reduce(0) { $0 + $1.distanceEvaluations },
@@ -136,30 +160,75 @@ public final class PassageIndex: Sendable {
     return results.values
   }
 
-  /// Reads and checks everything: all checksums, every neighbour list, every id and text, and that
-  /// every passage is reachable in the graph.
+  /// Reads and checks everything: all checksums, every neighbour list, every id and text, that every
+  /// passage is reachable in the graph of its segment, and that no id occurs twice.
   public func verify() throws(RetortError) {
-    for file in [opened.vectors.file, opened.passages.file, opened.graph.file] {
-      try file.verifyAll()
-    }
-    for number in 0..<count {
-      try Interruption.check()
-      let id = try opened.passages.id(number)
-      guard try opened.passages.number(of: id) == number else {
+    for segment in opened.segments {
+      for file in [segment.vectors.file, segment.passages.file, segment.graph.file] {
+        try file.verifyAll()
+      }
+      for place in 0..<segment.count {
+        try Interruption.check()
+        let id = try segment.passages.id(place)
+        let found = try segment.passages.number(of: id)
+        // A deleted passage's id may be that of another, or of none.
+        let number = segment.isDeleted(place) ? segment.base + place : try number(of: id)
+        guard found == place, number == segment.base + place else {
+          throw RetortError(
+            .badData,
+            "passage \(segment.base + place) cannot be found by its id \"\(id)\"; build the index "
+              + "again", path: path)
+        }
+      }
+      try segment.passages.verifyTexts()
+      try segment.graph.graph.verifyLists()
+      let reachable = try segment.graph.graph.reachableCount()
+      guard reachable == segment.count else {
         throw RetortError(
-          .badData, "passage \(number) cannot be found by its id \"\(id)\"; build the index again",
-          path: path)
+          .badData,
+          "only \(reachable) of \(segment.count) passages are reachable in the graph of segment "
+            + "\(segment.info.name); build the index again", path: path)
       }
     }
-    try opened.passages.verifyTexts()
-    try opened.graph.graph.verifyLists()
-    let reachable = try opened.graph.graph.reachableCount()
-    guard reachable == count else {
-      throw RetortError(
-        .badData,
-        "only \(reachable) of \(count) passages are reachable in the graph; build the index again",
-        path: path)
+  }
+}
+
+extension OpenedSegment {
+  /// The `k` best live passages, by their places in the segment; fewer only where there are fewer.
+  func search(
+    _ query: [Float], k: Int, efSearch: Int, scratch: SearchScratch
+  ) throws(RetortError) -> [Neighbor] {
+    let found = try graph.graph.search(
+      query, vectors: vectors.vectors, k: k, efSearch: efSearch, allowed: live, scratch: scratch)
+    guard let live, found.count < min(k, live.population) else { return found }
+    // What is near was deleted: the walk met too few others.
+    return try SubsetScan(vectors: vectors.vectors).search(query, among: live.ids, k: k)
+  }
+}
+
+extension [SearchHit] {
+  /// Adds what a segment found, keeping the `k` best: by score, equal ones by number.
+  ///
+  /// Segments come in the order of their numbers, so an equal score comes after those that are there.
+  fileprivate mutating func merge(_ found: [Neighbor], base: Int, k: Int) {
+    if isEmpty {
+      self = found.map { SearchHit(number: base + Int($0.id), score: $0.score) }
+      return
     }
+    var merged: [SearchHit] = []
+    merged.reserveCapacity(Swift.min(k, count + found.count))
+    var (own, other) = (0, 0)
+    while merged.count < k, own < count || other < found.count {
+      if other == found.count || (own < count && self[own].score >= found[other].score) {
+        merged.append(self[own])
+        own += 1
+      } else {
+        merged.append(
+          SearchHit(number: base + Int(found[other].id), score: found[other].score))
+        other += 1
+      }
+    }
+    self = merged
   }
 }
 

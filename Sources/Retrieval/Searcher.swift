@@ -30,6 +30,15 @@ public final class Searcher: Sendable {
   ///   tokenizer and settings must be those of the build.
   public init(path: String, model: String? = nil) throws(RetortError) {
     index = try PassageIndex(path: path)
+    encoder = try Self.encoder(of: index, at: model)
+  }
+
+  /// Loads the model that an index was built with.
+  ///
+  /// - Parameter model: where the model's folder is now; nil: where it was at build time.
+  public static func encoder(
+    of index: PassageIndex, at model: String? = nil
+  ) throws(RetortError) -> TextEncoder {
     let built = index.manifest.model
     let folder = model ?? built.path
     guard FileSystem.kind(of: folder) == .folder else {
@@ -42,19 +51,20 @@ public final class Searcher: Sendable {
     options.pooling = Pooling(rawValue: built.pooling)
     options.normalize = built.normalized
     options.maxLength = built.maxLength
-    encoder = try TextEncoder(directory: folder, options: options)
+    let encoder = try TextEncoder(directory: folder, options: options)
     guard encoder.dimension == index.dimension else {
       throw RetortError(
         .dimensionMismatch,
-        "the model gives vectors of \(encoder.dimension) dimensions, the index \(path) has "
+        "the model gives vectors of \(encoder.dimension) dimensions, the index \(index.path) has "
           + "\(index.dimension); name the model the index was built with", path: folder)
     }
     guard encoder.fingerprint == built.fingerprint else {
       throw RetortError(
         .dimensionMismatch,
-        "is not the model the index \(path) was built with (other weights or tokenizer); name that "
-          + "one with --model or build the index again", path: folder)
+        "is not the model the index \(index.path) was built with (other weights or tokenizer); name "
+          + "that one with --model or build the index again", path: folder)
     }
+    return encoder
   }
 
   /// The `k` best passages for each query, and where the time went.

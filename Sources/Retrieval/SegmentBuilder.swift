@@ -1,11 +1,55 @@
 import Formats
 import Graph
+import Models
 import Platform
 import Store
 
-extension IndexBuilder {
-  /// Runs all stages until vectors.seg, passages.seg and graph.seg lie in building/; fills `report`.
-  mutating func runPipeline(_ reader: CorpusReader) throws(RetortError) -> HNSWBuilder.Output {
+// A segment is built by a pipeline; its stages overlap, with bounded queues between them:
+//
+//   read      corpus line → passage, in blocks (a thread of its own, which mostly waits)
+//   encode    passage → token ids → vector, in units that `--threads` threads take in turn
+//   write     block after block, in order → building/block-N.part (durable), vectors.seg, passages.seg
+//   graph     vectors.seg as it grows → the graph, on one thread while passages are being encoded
+//             and on all afterwards
+//
+// and graph.seg is written at the end. No more threads compute at a time than `--threads`
+// (`ThreadBudget`). Only encoding is expensive enough to be checkpointed: a build that was killed
+// reads its blocks again and repeats the rest. Nothing depends on the thread count, on timing or on
+// where a build was interrupted: blocks start at fixed passages, a block is encoded alike whoever
+// does it, and the graph's batches depend on counts alone.
+
+/// Encodes a corpus into the files of one segment, in building/.
+struct SegmentBuilder {
+  let options: IndexBuildOptions
+  let encoder: TextEncoder
+  let modelPath: String
+  let folder: IndexFolder
+  let progress: ProgressReporter
+  /// What the index holds already, when passages are added to one.
+  let known: KnownPassages?
+  /// What was done; complete after `run`.
+  private(set) var report = IndexBuildReport()
+
+  init(
+    options: IndexBuildOptions, encoder: TextEncoder, modelPath: String, folder: IndexFolder,
+    progress: ProgressReporter, known: KnownPassages? = nil
+  ) {
+    self.options = options
+    self.encoder = encoder
+    self.modelPath = modelPath
+    self.folder = folder
+    self.progress = progress
+    self.known = known
+  }
+
+  /// The files that `run` makes, by role.
+  static let files = [
+    "vectors": "vectors.seg", "passages": "passages.seg", "graph": "graph.seg",
+  ]
+
+  /// Runs all stages; nil where the corpus holds nothing that the index does not.
+  mutating func run(_ reader: CorpusReader) throws(RetortError) -> HNSWBuilder.Output? {
+    let started = monotonicSeconds()
     let clock = StageClock()
     let budget = ThreadBudget(threads: options.threads)
     let output = try SegmentOutput(folder: folder, dimension: encoder.dimension)
@@ -24,7 +68,7 @@ extension IndexBuilder {
     let corpusBytes = reader.totalBytes
     let pipeline = EncodingPipeline(
       reader: reader, encoder: encoder, modelPath: modelPath, batchSize: options.batchSize,
-      done: done, threads: options.threads, budget: budget, clock: clock)
+      known: known, done: done, threads: options.threads, budget: budget, clock: clock)
     defer { pipeline.stop() }
     while let block = try pipeline.next() {
       let encoded = try block.encoded()
@@ -44,10 +88,18 @@ extension IndexBuilder {
     pipeline.badLineReport.forEach { progress.warn("skipped " + $0) }
     // Not the last block's count: bad lines after the last full block belong to none.
     report.skippedLines = pipeline.badLines
-    report.passages = output.count
+    report.unchanged = pipeline.unchanged
+    report.reused = pipeline.reused
+    report.added = output.count
+    report.threads = options.threads
     guard output.count > 0 else {
-      throw RetortError(
-        .badData, "holds no passages; check the path and --format", path: options.corpus)
+      guard report.unchanged > 0 else {
+        throw RetortError(
+          .badData, "holds no passages; check the path and --format", path: options.corpus)
+      }
+      report.stages = clock.seconds
+      report.seconds = monotonicSeconds() - started
+      return nil
     }
     progress.begin("graph", unit: "nodes", total: output.count)
     try clock.measure(\.write) { () throws(RetortError) in try output.finish() }
@@ -60,6 +112,7 @@ extension IndexBuilder {
     report.reachable = built.reachability.reachable
     report.linkedByPass = built.reachability.linked
     report.stages = clock.seconds
+    report.seconds = monotonicSeconds() - started
     return built
   }
 
@@ -102,7 +155,7 @@ extension IndexBuilder {
     try budget.compute { () throws(RetortError) in
       try clock.measure(\.write) { () throws(RetortError) in try append(staged, to: output) }
     }
-    report.encoded += block.passages.count
+    report.encoded += block.units.reduce(0) { $0 + $1.count }
   }
 
   private mutating func append(
@@ -111,6 +164,29 @@ extension IndexBuilder {
     try output.append(block)
     report.truncatedTexts += block.truncatedTexts
     report.emptyTexts += block.emptyTexts
+  }
+
+  /// What the manifest says about the segment, once its files are in place.
+  func describe(
+    _ graph: HNSWBuilder.Output, generation: Int, files: [String: Manifest.File]
+  ) -> Manifest.Segment {
+    Manifest.Segment(
+      name: IndexFolder.name(ofGeneration: generation), passages: report.added,
+      sources: [
+        Manifest.Corpus(
+          path: options.corpus, truncatedTexts: report.truncatedTexts,
+          emptyTexts: report.emptyTexts, skippedLines: report.skippedLines)
+      ], graph: Manifest.GraphInfo(graph), files: files)
+  }
+}
+
+extension Manifest.GraphInfo {
+  /// Describes a graph that was just built.
+  init(_ graph: HNSWBuilder.Output) {
+    self.init(
+      layers: graph.layers.count, links: graph.layers.first?.targets.count ?? 0,
+      reachedBefore: graph.reachability.reachedBefore, linkedByPass: graph.reachability.linked,
+      reachable: graph.reachability.reachable)
   }
 }
 

@@ -56,14 +56,25 @@ public struct Manifest: Sendable, Codable, Equatable {
     }
   }
 
-  /// How the graph was built and what came of it.
-  public struct GraphInfo: Sendable, Codable, Equatable {
+  /// How graphs are built.
+  public struct GraphSettings: Sendable, Codable, Equatable {
     /// Links a node makes on each layer.
     public var m: Int
     /// Candidates kept while building.
     public var efConstruction: Int
     /// Decides the levels.
     public var seed: UInt64
+
+    /// Settings of all graphs of an index.
+    public init(m: Int, efConstruction: Int, seed: UInt64) {
+      self.m = m
+      self.efConstruction = efConstruction
+      self.seed = seed
+    }
+  }
+
+  /// What came of building a segment's graph.
+  public struct GraphInfo: Sendable, Codable, Equatable {
     /// The number of layers.
     public var layers: Int
     /// The number of links on layer 0.
@@ -72,18 +83,45 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var reachedBefore, linkedByPass, reachable: Int
 
     /// Describes a graph.
-    public init(
-      m: Int, efConstruction: Int, seed: UInt64, layers: Int, links: Int, reachedBefore: Int,
-      linkedByPass: Int, reachable: Int
-    ) {
-      self.m = m
-      self.efConstruction = efConstruction
-      self.seed = seed
+    public init(layers: Int, links: Int, reachedBefore: Int, linkedByPass: Int, reachable: Int) {
       self.layers = layers
       self.links = links
       self.reachedBefore = reachedBefore
       self.linkedByPass = linkedByPass
       self.reachable = reachable
+    }
+  }
+
+  /// Passages that were added together, and the files that hold them. A segment never changes;
+  /// which of its passages are deleted is said by a file of its own.
+  public struct Segment: Sendable, Codable, Equatable {
+    /// The name of the segment's folder: the generation that made it.
+    public var name: String
+    /// Passages stored, deleted ones included.
+    public var passages: Int
+    /// Passages deleted since.
+    public var deleted: Int
+    /// What the passages were read from.
+    public var sources: [Corpus]
+    /// The graph.
+    public var graph: GraphInfo
+    /// The files by role: "vectors", "passages", "graph", and "deleted" where some are.
+    public var files: [String: File]
+
+    /// Passages that searches find.
+    public var live: Int { passages - deleted }
+
+    /// Describes a segment.
+    public init(
+      name: String, passages: Int, deleted: Int = 0, sources: [Corpus], graph: GraphInfo,
+      files: [String: File]
+    ) {
+      self.name = name
+      self.passages = passages
+      self.deleted = deleted
+      self.sources = sources
+      self.graph = graph
+      self.files = files
     }
   }
 
@@ -108,7 +146,7 @@ public struct Manifest: Sendable, Codable, Equatable {
   public var formatVersion: Int
   /// Counts up with every change of the index.
   public var generation: Int
-  /// The number of passages.
+  /// The number of passages that searches find.
   public var passages: Int
   /// Components a vector.
   public var dimension: Int
@@ -116,31 +154,41 @@ public struct Manifest: Sendable, Codable, Equatable {
   public var similarity: String
   /// The encoder.
   public var model: Model
-  /// The corpus.
-  public var corpus: Corpus
-  /// The graph.
-  public var graph: GraphInfo
-  /// The files by role: "vectors", "passages", "graph".
-  public var files: [String: File]
+  /// How the graphs are built.
+  public var graph: GraphSettings
+  /// The parts of the index, oldest first. Passages are numbered through them in this order.
+  public var segments: [Segment]
 
   /// Describes an index.
   public init(
-    generation: Int, passages: Int, dimension: Int, model: Model, corpus: Corpus,
-    graph: GraphInfo, files: [String: File]
+    generation: Int, dimension: Int, model: Model, graph: GraphSettings, segments: [Segment]
   ) {
     formatVersion = Self.currentVersion
     self.generation = generation
-    self.passages = passages
+    passages = segments.reduce(0) { $0 + $1.live }
     self.dimension = dimension
     similarity = "inner product"
     self.model = model
-    self.corpus = corpus
     self.graph = graph
-    self.files = files
+    self.segments = segments
+  }
+
+  /// The same index with other segments, as the generation after this one or a later one.
+  package func next(_ generation: Int, segments: [Segment]) -> Manifest {
+    Manifest(
+      generation: generation, dimension: dimension, model: model, graph: graph, segments: segments)
+  }
+
+  /// What all passages were read from, in order.
+  public var sources: [Corpus] { segments.flatMap(\.sources) }
+
+  /// Bytes of all files.
+  public var bytes: Int {
+    segments.reduce(0) { $0 + $1.files.values.reduce(0) { $0 + $1.bytes } }
   }
 
   /// The format version this program writes and reads.
-  public static let currentVersion = 1
+  public static let currentVersion = 2
 }
 
 // MARK: - On disk

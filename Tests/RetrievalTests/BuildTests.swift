@@ -84,7 +84,7 @@ import Testing
     #expect(manifest.model.pooling == "mean")
     #expect(manifest.model.maxLength == TinyEncoder.maxLength)
     #expect(manifest.graph.m == 8 && manifest.graph.seed == 42)
-    for file in manifest.files.values {
+    for file in manifest.segments[0].files.values {
       #expect(try FileSystem.size(of: small.path + "/" + file.name) == file.bytes)
     }
   }

@@ -70,9 +70,9 @@ final class DamagedIndex {
     try put(name, bytes)
     defer { try? put(name, files[name] ?? []) }
     var manifest = reference.manifest
-    for (role, file) in manifest.files where file.name == name {
-      manifest.files[role]?.bytes = bytes.count
-      manifest.files[role]?.headerChecksum = Checksum.crc32c(Array(bytes.prefix(4096)))
+    for (role, file) in manifest.segments[0].files where file.name == name {
+      manifest.segments[0].files[role]?.bytes = bytes.count
+      manifest.segments[0].files[role]?.headerChecksum = Checksum.crc32c(Array(bytes.prefix(4096)))
     }
     try put("manifest.json", try manifest.encoded())
     defer { try? put("manifest.json", files["manifest.json"] ?? []) }
