@@ -14,11 +14,14 @@ public final class CorpusReader {
   private var records: TextRecordReader
 
   /// Opens `path`: a file, a BEIR folder, or `-` for standard input.
+  ///
+  /// - Parameter fields: the metadata fields of JSON lines to keep.
   public init(
-    path: String, format: TextFormat = .auto, skipBadLines: Bool = false
+    path: String, format: TextFormat = .auto, skipBadLines: Bool = false,
+    fields: FieldSelection = .none
   ) throws(RetortError) {
     records = try TextRecordReader(
-      path: path, format: format, member: "corpus", skipBadLines: skipBadLines)
+      path: path, format: format, member: "corpus", skipBadLines: skipBadLines, fields: fields)
   }
 
   /// The next passage, nil at the end.
@@ -26,7 +29,7 @@ public final class CorpusReader {
     guard let record = try records.next() else { return nil }
     lineNumber = records.lines.lineNumber
     if record.isBlank { emptyTexts += 1 }
-    return Passage(id: record.id, text: record.text)
+    return Passage(id: record.id, text: record.text, fields: record.fields)
   }
 
   /// Lines skipped so far.
@@ -34,6 +37,9 @@ public final class CorpusReader {
 
   /// The skipped lines by reason, such as `12 lines: missing field "id" (first: corpus.jsonl:17)`.
   public var badLineReport: [String] { records.bad.report }
+
+  /// Metadata left out so far because it cannot be filtered by, a sentence a field.
+  public var leftOutFields: [String] { records.leftOutFields }
 
   /// Bytes of the file read so far, compressed ones where it is gzip.
   public var bytesRead: Int { records.lines.bytesRead }

@@ -17,6 +17,10 @@ struct IndexBuildCommand: ParsableCommand {
       title), a BEIR folder, or - for standard input; a name ending in .gz is decompressed. Texts are \
       streamed; memory grows by some 300 bytes a passage (ids and the graph).
 
+      Other fields of JSON lines are kept for `retort search --filter`: texts of up to 1,024 bytes, \
+      numbers, true and false, lists of up to 64 of them, and such fields of nested objects, named \
+      outer.inner.
+
       A build that is interrupted or killed keeps every finished batch: run the same command with \
       --resume. The index appears at once when it is finished, and its bytes depend on the input \
       and these options alone, not on --threads or interruptions.
@@ -41,6 +45,12 @@ struct IndexBuildCommand: ParsableCommand {
 
   @Option(help: "Passages encoded, and made safe against a crash, together.")
   var batchSize = 512
+
+  @Option(
+    help: ArgumentHelp(
+      "Metadata fields to keep for filters, separated by commas, or none (default: all).",
+      valueName: "names"))
+  var fields: String?
 
   @OptionGroup var threading: ThreadArguments
 
@@ -72,6 +82,9 @@ struct IndexBuildCommand: ParsableCommand {
       options.batchSize = batchSize
       options.threads = threading.threads
       options.seed = seed
+      options.fields = fields.map { names in
+        names == "none" ? [] : names.split(separator: ",").map { trimmed($0) }
+      }
       options.resume = resume
       options.overwrite = overwrite
       options.skipBadLines = skipBadLines
@@ -136,4 +149,9 @@ struct BuildReportPrinter {
     ].map { "\($0.0) \(decimals(100 * $0.1 / max(stages.total, 1e-9), 1))%" }
       .joined(separator: ", ")
   }
+}
+
+/// A text without white space around it.
+private func trimmed(_ text: Substring) -> String {
+  text.trimmingCharacters(in: .whitespaces)
 }

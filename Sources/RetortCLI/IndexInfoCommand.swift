@@ -42,6 +42,9 @@ struct IndexInfoCommand: ParsableCommand {
         "  corpus:     \(source.path), \(source.truncatedTexts) texts truncated, "
           + "\(source.emptyTexts) empty, \(source.skippedLines) bad lines skipped")
     }
+    if !segment.fields.isEmpty {
+      print("  fields:     \(segment.fields.joined(separator: ", "))")
+    }
     let graph = segment.graph
     print(
       "  graph:      \(graph.layers) layers, \(graph.links) links "

@@ -14,6 +14,11 @@ struct SearchCommand: ParsableCommand {
         retort search indexes/msmarco "what is a retort"
         retort search indexes/msmarco
         retort search indexes/msmarco --topics queries.tsv --hits 1000 --output run.trec
+        retort search indexes/news "floods" --filter 'lang = "en" and year >= 2019'
+
+      A filter compares fields of the passages (=, !=, <, <=, >, >=, in (…), exists) with texts in \
+      quotes, numbers, true or false, joined by and, or, not and parentheses. A passage with several \
+      values of a field passes where one of them does. k passages come back wherever as many pass.
 
       Scores are inner products. Equal scores keep the order of the corpus; in TREC runs each is \
       written one unit in the last place lower than the one before, so that evaluators do the same. \
@@ -40,6 +45,14 @@ struct SearchCommand: ParsableCommand {
 
   @Flag(help: "Scan every vector instead of walking the graph: slow and exact.")
   var exact = false
+
+  @Option(help: "Find only passages whose fields meet this condition.")
+  var filter: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Find only passages of these ids: a file, one a line, or -.", valueName: "file"))
+  var filterIds: String?
 
   @Option(help: "trec, msmarco or jsonl (default with --topics: trec).")
   var outputFormat: RunFormat?
@@ -85,22 +98,28 @@ struct SearchCommand: ParsableCommand {
       if let question, question.allSatisfy(\.isWhitespace) {
         throw RetortError(.usage, "the question is empty; say what to look for")
       }
+      let condition = try filter.map { try Filter($0) }
+      let ids = try filterIds.map { try readIDs(path: $0) }
       let searcher = try Searcher(path: index, model: try model.map(modelFolder))
+      let selection =
+        condition == nil && ids == nil ? nil : try searcher.index.select(condition, ids: ids)
       if let queries {
-        try answer(queries, searcher)
+        try answer(queries, searcher, selection)
       } else if let question, outputFormat != nil || output != "-" {
-        try answer([Query(id: "1", text: question)], searcher)
+        try answer([Query(id: "1", text: question)], searcher, selection)
       } else {
         var prompt = SearchPrompt(
-          searcher: searcher, hits: hits ?? 10, mode: mode, threads: threading.threads,
-          quiet: quiet)
+          searcher: searcher, hits: hits ?? 10, mode: mode, selection: selection,
+          threads: threading.threads, quiet: quiet)
         if let question { try prompt.answer(question) } else { try prompt.run() }
       }
     }
   }
 
   /// Answers many queries and writes a run.
-  private func answer(_ queries: [Query], _ searcher: Searcher) throws {
+  private func answer(
+    _ queries: [Query], _ searcher: Searcher, _ selection: PassageSelection?
+  ) throws {
     let writer = try RunWriter(path: output, format: outputFormat ?? .trec, tag: tag)
     let progress = ProgressReporter(quiet: quiet || queries.count == 1)
     progress.begin("search", unit: "queries", total: queries.count)
@@ -110,7 +129,7 @@ struct SearchCommand: ParsableCommand {
     for start in stride(from: 0, to: queries.count, by: 256) {
       let batch = queries[start..<min(queries.count, start + 256)]
       let answer = try searcher.search(
-        batch.map(\.text), k: hits ?? (topics == nil ? 10 : 1000), mode: mode,
+        batch.map(\.text), k: hits ?? (topics == nil ? 10 : 1000), mode: mode, among: selection,
         threads: threading.threads, statistics: statistics)
       truncated += answer.truncated
       timings.encode += answer.timings.encode
@@ -129,6 +148,11 @@ struct SearchCommand: ParsableCommand {
     if truncated > 0 {
       progress.warn("\(truncated) queries were longer than the model takes; their ends were cut")
     }
+    if let selection {
+      progress.note(
+        "filter: \(selection.count) of \(searcher.index.count) passages, "
+          + howFound(statistics, mode))
+    }
     report(queries.count, timings, statistics, progress)
   }
 
@@ -142,7 +166,7 @@ struct SearchCommand: ParsableCommand {
     var line =
       "\(count) queries: encode \(rate(timings.encode)), search \(rate(timings.search)), "
       + "ids and output \(rate(timings.fetch))"
-    if statistics.queries > 0 {
+    if statistics.distanceEvaluations > 0 {
       line += "; \(statistics.distanceEvaluations / statistics.queries) distances a query"
     }
     progress.note(line)

@@ -22,6 +22,8 @@ public struct IndexBuildOptions: Sendable {
   public var threads: Int
   /// Decides the graph's levels.
   public var seed: UInt64
+  /// The metadata fields of JSON lines to keep for filters; nil: all.
+  public var fields: [String]?
   /// Whether to go on with an unfinished build.
   public var resume: Bool
   /// Whether to replace a finished index or drop an unfinished build.
@@ -39,6 +41,7 @@ public struct IndexBuildOptions: Sendable {
     batchSize = 512
     threads = availableProcessors()
     seed = 42
+    fields = nil
     resume = false
     overwrite = false
     skipBadLines = false
@@ -107,6 +110,7 @@ struct BuildPlan: Codable, Equatable {
   var seed: UInt64
   var batchSize: Int
   var skipBadLines: Bool
+  var fields: [String]?
   /// The generation that passages are added to; nil for a build.
   var base: Int?
   var generation: Int
@@ -123,6 +127,7 @@ struct BuildPlan: Codable, Equatable {
     seed = options.seed
     batchSize = options.batchSize
     skipBadLines = options.skipBadLines
+    fields = options.fields?.sorted()
     self.base = base
     self.generation = generation
   }
@@ -165,7 +170,18 @@ struct BuildPlan: Codable, Equatable {
       ("--seed", "\(seed)", "\(started.seed)"),
       ("--batch-size", "\(batchSize)", "\(started.batchSize)"),
       ("--skip-bad-lines", "\(skipBadLines)", "\(started.skipBadLines)"),
+      (
+        "--fields", fields?.joined(separator: ",") ?? "all",
+        started.fields?.joined(separator: ",") ?? "all"
+      ),
     ]
     return pairs.first { $0.1 != $0.2 }.map { "\($0.0): now \($0.1), then \($0.2)" }
+  }
+}
+
+extension FieldSelection {
+  /// The fields of these names; nil: all.
+  init(_ names: [String]?) {
+    self = names.map { $0.isEmpty ? .none : .only(Set($0)) } ?? .all
   }
 }

@@ -66,7 +66,7 @@ public struct IndexMerge {
   private func mergedSegment() throws(RetortError) -> Manifest.Segment {
     let index = change.index
     let building = change.folder.buildingPath
-    try copyLive()
+    let fields = try copyLive()
     let vectors = try VectorFile(path: building + "/vectors.seg")
     progress.begin("graph", unit: "nodes", total: vectors.vectors.count)
     let settings = index.manifest.graph
@@ -80,30 +80,37 @@ public struct IndexMerge {
     return Manifest.Segment(
       name: IndexFolder.name(ofGeneration: change.generation), passages: vectors.vectors.count,
       sources: index.manifest.segments.flatMap(\.sources), graph: Manifest.GraphInfo(graph),
-      files: try change.folder.adopt(SegmentBuilder.files, generation: change.generation))
+      fields: fields,
+      files: try change.folder.adopt(
+        SegmentBuilder.files(fields: fields), generation: change.generation))
   }
 
-  /// Copies vectors, ids and texts of all passages that are not deleted.
-  private func copyLive() throws(RetortError) {
+  /// Copies vectors, ids, texts and fields of all passages that are not deleted; the fields' names.
+  private func copyLive() throws(RetortError) -> [String] {
     let index = change.index
     let building = change.folder.buildingPath
     progress.begin("copy", unit: "passages", total: index.manifest.passages)
     let vectors = try VectorFileWriter(
       path: building + "/vectors.seg", dimension: index.manifest.dimension)
     let passages = try PassageFileWriter(path: building + "/passages.seg", threads: threads)
+    let metadata = MetadataFileWriter()
     var copied = 0
     for segment in index.segments {
+      let fields = try segment.metadata.map(MetadataReader.init)
       try segment.passages.forEachText { place, text throws(RetortError) in
         guard !segment.isDeleted(place) else { return }
         try vectors.append(bytes: segment.vectors.vectors.vector(place).littleEndianBytes)
         try passages.append(id: Array(segment.passages.id(place).utf8), text: Array(text))
+        try metadata.append(fields?.fields(of: place) ?? [:])
         copied += 1
         if copied % 1024 == 0 { progress.update(copied) }
       }
     }
     try vectors.finish()
     try passages.finish()
+    let names = metadata.isEmpty ? [] : try metadata.finish(path: building + "/metadata.seg")
     progress.update(copied)
     progress.finishPhase()
+    return names
   }
 }

@@ -71,8 +71,8 @@ public final class Searcher: Sendable {
   ///
   /// Queries longer than the encoder takes are cut; `truncated` says how many.
   public func search(
-    _ queries: [String], k: Int, mode: SearchMode, threads: Int,
-    statistics: SearchStatistics? = nil
+    _ queries: [String], k: Int, mode: SearchMode, among selection: PassageSelection? = nil,
+    threads: Int, statistics: SearchStatistics? = nil
   ) throws(RetortError) -> (hits: [[SearchHit]], truncated: Int, timings: Timings) {
     var timings = Timings()
     let start = monotonicSeconds()
@@ -85,7 +85,7 @@ public final class Searcher: Sendable {
     let encoded = monotonicSeconds()
     timings.encode = encoded - start
     let hits = try index.search(
-      vectors, k: k, mode: mode, threads: threads, statistics: statistics)
+      vectors, k: k, mode: mode, among: selection, threads: threads, statistics: statistics)
     timings.search = monotonicSeconds() - encoded
     return (hits, tokenized.count { $0.isTruncated }, timings)
   }

@@ -105,7 +105,10 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var sources: [Corpus]
     /// The graph.
     public var graph: GraphInfo
-    /// The files by role: "vectors", "passages", "graph", and "deleted" where some are.
+    /// The names of the fields that some passages have, ascending.
+    public var fields: [String]
+    /// The files by role: "vectors", "passages", "graph", and where there are such things "metadata"
+    /// and "deleted".
     public var files: [String: File]
 
     /// Passages that searches find.
@@ -114,13 +117,14 @@ public struct Manifest: Sendable, Codable, Equatable {
     /// Describes a segment.
     public init(
       name: String, passages: Int, deleted: Int = 0, sources: [Corpus], graph: GraphInfo,
-      files: [String: File]
+      fields: [String] = [], files: [String: File]
     ) {
       self.name = name
       self.passages = passages
       self.deleted = deleted
       self.sources = sources
       self.graph = graph
+      self.fields = fields
       self.files = files
     }
   }
@@ -156,12 +160,15 @@ public struct Manifest: Sendable, Codable, Equatable {
   public var model: Model
   /// How the graphs are built.
   public var graph: GraphSettings
+  /// The metadata fields that are kept; nil: all.
+  public var keptFields: [String]?
   /// The parts of the index, oldest first. Passages are numbered through them in this order.
   public var segments: [Segment]
 
   /// Describes an index.
   public init(
-    generation: Int, dimension: Int, model: Model, graph: GraphSettings, segments: [Segment]
+    generation: Int, dimension: Int, model: Model, graph: GraphSettings,
+    keptFields: [String]? = nil, segments: [Segment]
   ) {
     formatVersion = Self.currentVersion
     self.generation = generation
@@ -170,13 +177,15 @@ public struct Manifest: Sendable, Codable, Equatable {
     similarity = "inner product"
     self.model = model
     self.graph = graph
+    self.keptFields = keptFields
     self.segments = segments
   }
 
   /// The same index with other segments, as the generation after this one or a later one.
   package func next(_ generation: Int, segments: [Segment]) -> Manifest {
     Manifest(
-      generation: generation, dimension: dimension, model: model, graph: graph, segments: segments)
+      generation: generation, dimension: dimension, model: model, graph: graph,
+      keptFields: keptFields, segments: segments)
   }
 
   /// What all passages were read from, in order.
@@ -184,7 +193,7 @@ public struct Manifest: Sendable, Codable, Equatable {
 
   /// Bytes of all files.
   public var bytes: Int {
-    segments.reduce(0) { $0 + $1.files.values.reduce(0) { $0 + $1.bytes } }
+    segments.reduce(0) { $0 &+ $1.files.values.reduce(0) { $0 &+ $1.bytes } }
   }
 
   /// The format version this program writes and reads.
