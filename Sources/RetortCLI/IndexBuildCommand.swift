@@ -107,19 +107,10 @@ struct IndexBuildCommand: ParsableCommand {
       \(output): \(report.passages) passages, \(megabytes(report.bytes)), built in \
       \(ProgressReporter.duration(report.seconds)) \
       (\(ProgressReporter.rate(Double(report.encoded) / max(report.seconds, 1e-9))) passages/s)
-      time of the \(report.threads) threads: \(shares(report.stages))
+      time of the \(report.threads) threads: \(stageShares(report.stages))
       reachable: \(report.reachable) of \(report.passages), \(report.linkedByPass) linked by the \
       reachability pass; peak memory \(megabytes(report.peakBytes))
       """)
-  }
-
-  /// Each stage's share of the work.
-  private func shares(_ stages: BuildStageSeconds) -> String {
-    [
-      ("read", stages.read), ("tokenize", stages.tokenize), ("encode", stages.encode),
-      ("graph", stages.graph), ("write", stages.write),
-    ].map { "\($0.0) \(decimals(100 * $0.1 / max(stages.total, 1e-9), 1))%" }
-      .joined(separator: ", ")
   }
 }
 
