@@ -66,13 +66,20 @@ public final class PassageIndex: Sendable {
     return try segment.passages.id(number - segment.base)
   }
 
-  /// A passage with its text and fields, deleted or not.
+  /// A passage with its text, deleted or not; `fields(of:)` has its metadata.
   public func passage(_ number: Int) throws(RetortError) -> Passage {
     let segment = try segment(of: number)
     return Passage(
       id: try segment.passages.id(number - segment.base),
-      text: try segment.passages.text(number - segment.base),
-      fields: try reader(of: segment)?.fields(of: number - segment.base) ?? [:])
+      text: try segment.passages.text(number - segment.base))
+  }
+
+  /// The metadata of a passage, deleted or not.
+  ///
+  /// The first call for a segment reads the distinct values of all its fields.
+  public func fields(of number: Int) throws(RetortError) -> [String: [FieldValue]] {
+    let segment = try segment(of: number)
+    return try reader(of: segment)?.fields(of: number - segment.base) ?? [:]
   }
 
   /// What reads the fields of a segment's passages; nil where there are none.

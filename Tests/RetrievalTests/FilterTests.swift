@@ -46,10 +46,10 @@ import Testing
 
 @Suite struct FilterTests {
   /// Passages whose fields are of all kinds, some absent, some lists.
-  private static func passages(_ prefix: String, _ count: Int, seed: UInt64) -> [Passage] {
+  private static func labelled(_ prefix: String, _ count: Int, seed: UInt64) -> [Passage] {
     var random = SplitMix64(seed: seed)
     let languages = ["de", "en", "fr", "é"]
-    return RetrievalTests.passages(prefix, count, seed: seed).enumerated().map { place, passage in
+    return passages(prefix, count, seed: seed).enumerated().map { place, passage in
       var passage = passage
       passage.fields["year"] = [.number(Double(2000 + random.next() % 25))]
       if random.next() % 4 > 0 {
@@ -116,6 +116,7 @@ import Testing
     let index = try subject.opened()
     try index.verify()
     let live = try (0..<index.capacity).filter { try !index.isDeleted($0) }
+    #expect(try live.map { try index.fields(of: $0) } == subject.passages.map(\.fields), "\(note)")
     let query = try index.vector(live[0])
     for (text, accepts) in Self.cases {
       let expected = subject.passages.filter(accepts)
@@ -132,13 +133,13 @@ import Testing
   }
 
   @Test func `filters select what they say, through all changes`() throws {
-    let subject = try UpdatedIndex(Self.passages("f", 300, seed: 101))
+    let subject = try UpdatedIndex(Self.labelled("f", 300, seed: 101))
     try check(subject, "built")
     let same = try subject.add(Array(subject.passages[20..<60]))
     #expect(same.unchanged == 40)
     var changed = Array(subject.passages[100..<130])
     for place in changed.indices { changed[place].fields["year"] = [.number(1999)] }
-    let report = try subject.add(changed + Self.passages("g", 100, seed: 102))
+    let report = try subject.add(changed + Self.labelled("g", 100, seed: 102))
     #expect(report.replaced == 30 && report.reused == 30 && report.encoded == 100)
     try subject.delete((0..<50).map { "f\($0 * 5)" })
     try check(subject, "changed")
@@ -150,7 +151,7 @@ import Testing
   }
 
   @Test func `a field that nobody has is an error that names those there are`() throws {
-    let subject = try UpdatedIndex(Self.passages("f", 60, seed: 105))
+    let subject = try UpdatedIndex(Self.labelled("f", 60, seed: 105))
     let error = #expect(throws: RetortError.self) {
       try subject.opened().select(Filter("language = 'en'"))
     }
@@ -163,7 +164,7 @@ import Testing
   }
 
   @Test func `ids select, too, and join with a filter`() throws {
-    let subject = try UpdatedIndex(Self.passages("f", 80, seed: 107))
+    let subject = try UpdatedIndex(Self.labelled("f", 80, seed: 107))
     try subject.delete(["f7"])
     let index = try subject.opened()
     let ids = ["f3", "f7", "f9", "f9", "nobody", "f30"]
@@ -176,7 +177,7 @@ import Testing
   }
 
   @Test func `recall holds at every selectivity, and k come back wherever k match`() throws {
-    let all = Self.passages("s", 4000, seed: 111)
+    let all = Self.labelled("s", 4000, seed: 111)
     let subject = try UpdatedIndex(all)
     let index = try subject.opened()
     let queries = try noisyQueries(index, count: 40, seed: 112)
