@@ -6,7 +6,7 @@ import Retort
 /// Which encoder to use and how.
 struct EncoderArguments: ParsableArguments {
   @Option(help: "The model: a folder, or the name of one fetched with `retort model pull`.")
-  var model: String
+  var model: String?
 
   @Option(help: "How token vectors become one: cls or mean (default: what the model says).")
   var pooling: Pooling?
@@ -26,7 +26,10 @@ struct EncoderArguments: ParsableArguments {
   }
 
   /// The model's folder.
-  func folder() throws -> String { try modelFolder(model) }
+  func folder() throws -> String {
+    guard let model else { throw RetortError(.usage, "--model is missing; name the encoder") }
+    return try modelFolder(model)
+  }
 }
 
 /// How many threads work.
@@ -83,3 +86,4 @@ func stageShares(_ stages: BuildStageSeconds, withGraph: Bool = true) -> String 
 
 extension TextFormat: ExpressibleByArgument {}
 extension RunFormat: ExpressibleByArgument {}
+extension Metric: ExpressibleByArgument {}

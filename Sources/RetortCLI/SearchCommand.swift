@@ -34,6 +34,15 @@ struct SearchCommand: ParsableCommand {
   @Option(help: "Queries to answer: MS MARCO tsv, JSON lines, a BEIR folder, or - .")
   var topics: String?
 
+  @Option(help: "Vectors to search with instead of texts: .npy, .fvecs or .fbin.")
+  var queryVectors: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "With --query-vectors: their ids, one a line (default: their numbers from 0).",
+      valueName: "file"))
+  var queryIds: String?
+
   @Option(
     name: [.customShort("k"), .long],
     help: "Passages a question (default: 10, with --topics 1000).")
@@ -75,11 +84,15 @@ struct SearchCommand: ParsableCommand {
   var quiet = false
 
   func validate() throws {
-    if question != nil, topics != nil {
-      throw ValidationError("give a question or --topics, not both")
+    if [question, topics, queryVectors].count(where: { $0 != nil }) > 1 {
+      throw ValidationError("give a question, --topics or --query-vectors, not several of them")
     }
-    if question == nil, topics == nil, output != "-" || outputFormat != nil {
-      throw ValidationError("--output and --output-format need a question or --topics")
+    if queryIds != nil, queryVectors == nil {
+      throw ValidationError("--query-ids needs --query-vectors")
+    }
+    if question == nil, topics == nil, queryVectors == nil, output != "-" || outputFormat != nil {
+      throw ValidationError(
+        "--output and --output-format need a question, --topics or --query-vectors")
     }
     if let hits, hits < 1 { throw ValidationError("--hits must be at least 1") }
     if efSearch < 1 { throw ValidationError("--ef-search must be at least 1") }
@@ -98,6 +111,9 @@ struct SearchCommand: ParsableCommand {
       if let question, question.allSatisfy(\.isWhitespace) {
         throw RetortError(.usage, "the question is empty; say what to look for")
       }
+      if let queryVectors {
+        return try answerVectors(queryVectors)
+      }
       let condition = try filter.map { try Filter($0) }
       let ids = try filterIds.map { try readIDs(path: $0) }
       let searcher = try Searcher(path: index, model: try model.map(modelFolder))
@@ -114,6 +130,51 @@ struct SearchCommand: ParsableCommand {
         if let question { try prompt.answer(question) } else { try prompt.run() }
       }
     }
+  }
+
+  /// Answers queries given as vectors and writes a run.
+  private func answerVectors(_ path: String) throws {
+    let index = try PassageIndex(path: index)
+    let table = try QueryVectors(path: path, ids: queryIds)
+    guard table.dimension == index.dimension || table.count == 0 else {
+      throw RetortError(
+        .dimensionMismatch,
+        "has vectors of \(table.dimension) dimensions, the index \(index.path) of "
+          + "\(index.dimension)", path: path)
+    }
+    let selection =
+      filter == nil && filterIds == nil
+      ? nil
+      : try index.select(
+        try filter.map { try Filter($0) }, ids: try filterIds.map { try readIDs(path: $0) })
+    let writer = try RunWriter(path: output, format: outputFormat ?? .trec, tag: tag)
+    let progress = ProgressReporter(quiet: quiet)
+    progress.begin("search", unit: "queries", total: table.count)
+    var timings = Searcher.Timings()
+    let statistics = SearchStatistics()
+    for start in stride(from: 0, to: table.count, by: 256) {
+      let batch = start..<min(table.count, start + 256)
+      let started = monotonicSeconds()
+      let answers = try index.search(
+        try table.rows(batch), k: hits ?? 1000, mode: mode, among: selection,
+        threads: threading.threads, statistics: statistics)
+      let fetching = monotonicSeconds()
+      timings.search += fetching - started
+      for (number, hits) in zip(batch, answers) {
+        var named: [(id: String, score: Float)] = []
+        for hit in hits { named.append((try index.id(hit.number), hit.score)) }
+        try writer.write(query: Query(id: table.id(number), text: ""), hits: named)
+      }
+      timings.fetch += monotonicSeconds() - fetching
+      progress.update(batch.upperBound)
+    }
+    try writer.finish()
+    progress.finishPhase()
+    if let selection {
+      progress.note(
+        "filter: \(selection.count) of \(index.count) passages, " + howFound(statistics, mode))
+    }
+    report(table.count, timings, statistics, progress)
   }
 
   /// Answers many queries and writes a run.
@@ -163,8 +224,9 @@ struct SearchCommand: ParsableCommand {
     func rate(_ seconds: Double) -> String {
       ProgressReporter.rate(Double(count) / max(seconds, 1e-9)) + "/s"
     }
+    let encoding = timings.encode > 0 ? "encode \(rate(timings.encode)), " : ""
     var line =
-      "\(count) queries: encode \(rate(timings.encode)), search \(rate(timings.search)), "
+      "\(count) queries: \(encoding)search \(rate(timings.search)), "
       + "ids and output \(rate(timings.fetch))"
     if statistics.distanceEvaluations > 0 {
       line += "; \(statistics.distanceEvaluations / statistics.queries) distances a query"

@@ -65,7 +65,7 @@ public struct IndexAddition {
       fields: FieldSelection(kept))
     let change = try IndexChange(IndexFolder(options.index), resumes: true)
     let manifest = change.index.manifest
-    guard encoder.fingerprint == manifest.model.fingerprint else {
+    guard encoder.fingerprint == manifest.model?.fingerprint else {
       change.cancelUnlessResumable()
       throw RetortError(
         .dimensionMismatch,

@@ -23,6 +23,8 @@ public struct IndexBuildOptions: Sendable {
   public var seed: UInt64
   /// The metadata fields of JSON lines to keep for filters; nil: all.
   public var fields: [String]?
+  /// The share of the corpus that is read.
+  package var shard = Shard.whole
   /// Whether to go on with an unfinished build.
   public var resume: Bool
   /// Whether to replace a finished index or drop an unfinished build.
@@ -110,6 +112,7 @@ struct BuildPlan: ResumePlan, Equatable {
   var batchSize: Int
   var skipBadLines: Bool
   var fields: [String]?
+  var shard: Shard
   /// The generation that passages are added to; nil for a build.
   var base: Int?
   var generation: Int
@@ -127,6 +130,7 @@ struct BuildPlan: ResumePlan, Equatable {
     batchSize = options.batchSize
     skipBadLines = options.skipBadLines
     fields = options.fields?.sorted()
+    shard = options.shard
     self.base = base
     self.generation = generation
   }
@@ -138,6 +142,7 @@ struct BuildPlan: ResumePlan, Equatable {
     }
     let pairs: [(String, String, String)] = [
       ("the work", kind(self), kind(started)),
+      ("the shard", shard.name ?? "all", started.shard.name ?? "all"),
       ("--corpus", corpus, started.corpus), ("--format", format, started.format),
       ("the model (weights, tokenizer, pooling or --max-length)", model, started.model),
       ("--m", "\(m)", "\(started.m)"),
@@ -159,4 +164,9 @@ extension FieldSelection {
   init(_ names: [String]?) {
     self = names.map { $0.isEmpty ? .none : .only(Set($0)) } ?? .all
   }
+}
+
+extension Shard {
+  /// The name of the share, nil for the whole.
+  var name: String? { self == .whole ? nil : String(suffix.dropFirst()) }
 }

@@ -43,7 +43,7 @@ public struct IndexBuilder {
     // The corpus is opened first: a misspelt path must not leave a folder behind.
     let reader = try CorpusReader(
       path: options.corpus, format: options.format, skipBadLines: options.skipBadLines,
-      fields: FieldSelection(options.fields))
+      kind: .corpus, shard: options.shard, fields: FieldSelection(options.fields))
     guard let (plan, lock) = try prepare() else { return report }
     defer { lock.release() }
     var segment = SegmentBuilder(
@@ -151,8 +151,9 @@ public struct IndexBuilder {
   /// Whether a finished index is what these options would make, as far as it can tell.
   private func isSameBuild(_ manifest: Manifest) -> Bool {
     let graph = manifest.graph
-    return manifest.segments.map { $0.sources.map(\.path) } == [[options.corpus]]
-      && manifest.model.fingerprint == encoder.fingerprint
+    return manifest.segments.count == 1 && manifest.sources.map(\.path) == [options.corpus]
+      && manifest.sources.map(\.shard) == [options.shard.name]
+      && manifest.model?.fingerprint == encoder.fingerprint
       && graph.m == options.m && graph.efConstruction == options.efConstruction
       && graph.seed == options.seed && manifest.keptFields == options.fields?.sorted()
   }

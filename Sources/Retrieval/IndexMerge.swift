@@ -16,6 +16,19 @@ public struct IndexMergeReport: Sendable, Codable, Equatable {
   public var bytesBefore = 0, bytes = 0
   /// Seconds it took.
   public var seconds = 0.0
+
+  init(
+    segments: Int = 0, removed: Int = 0, passages: Int = 0, generation: Int = 0,
+    bytesBefore: Int = 0, bytes: Int = 0, seconds: Double = 0
+  ) {
+    self.segments = segments
+    self.removed = removed
+    self.passages = passages
+    self.generation = generation
+    self.bytesBefore = bytesBefore
+    self.bytes = bytes
+    self.seconds = seconds
+  }
 }
 
 /// Makes one segment of all, without the deleted passages.

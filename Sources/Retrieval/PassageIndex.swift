@@ -9,7 +9,7 @@ public struct SearchHit: Sendable, Equatable {
   /// The passage's number in the index, from 0: its place in the corpus, as long as the index is what
   /// one build made of it. A merge numbers passages anew, in the same order.
   public var number: Int
-  /// The inner product of query and passage vectors; higher is better.
+  /// The inner product of query and passage vectors, or their cosine; higher is better.
   public var score: Float
 
   /// A hit.
@@ -138,6 +138,8 @@ public final class PassageIndex: Sendable {
     guard queries.allSatisfy(\.isFinite) else {
       throw RetortError(.badData, "a query vector holds NaN or infinity")
     }
+    var queries = queries
+    if manifest.metric == .cosine { queries.normalizeRows(of: dimension) }
     switch mode {
     case .exact:
       return try scan(queries, k: k, among: selection, threads: threads)

@@ -39,7 +39,12 @@ public final class Searcher: Sendable {
   public static func encoder(
     of index: PassageIndex, at model: String? = nil
   ) throws(RetortError) -> TextEncoder {
-    let built = index.manifest.model
+    guard let built = index.manifest.model else {
+      throw RetortError(
+        .usage,
+        "was built from vectors, not by a model: search it with vectors (--query-vectors)",
+        path: index.path)
+    }
     let folder = model ?? built.path
     guard FileSystem.kind(of: folder) == .folder else {
       throw RetortError(

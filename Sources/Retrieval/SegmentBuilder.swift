@@ -184,7 +184,7 @@ struct SegmentBuilder {
       name: IndexFolder.name(ofGeneration: generation), passages: report.added,
       sources: [
         Manifest.Corpus(
-          path: options.corpus, truncatedTexts: report.truncatedTexts,
+          path: options.corpus, shard: options.shard.name, truncatedTexts: report.truncatedTexts,
           emptyTexts: report.emptyTexts, skippedLines: report.skippedLines)
       ], graph: Manifest.GraphInfo(graph), fields: fields, files: files)
   }
