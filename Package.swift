@@ -29,7 +29,8 @@ let package = Package(
       name: "RetortCLI", dependencies: ["Retort", "Hub", "Platform", argumentParser, "CEdit"]),
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
-      name: "RetortBench", dependencies: ["Retort", "Retrieval", "Text", "Platform", argumentParser]),
+      name: "RetortBench",
+      dependencies: ["Retort", "Retrieval", "Text", "Platform", argumentParser]),
 
     // MARK: Rooms, from the top down
     .target(
@@ -69,7 +70,7 @@ let package = Package(
       dependencies: [
         "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
       ]),
-    .testTarget(name: "RetortTests", dependencies: ["Retort"]),
+    .testTarget(name: "RetortTests", dependencies: ["Retort", "TestSupport"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "RetortCLITests",

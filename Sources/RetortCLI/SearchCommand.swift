@@ -77,6 +77,9 @@ struct SearchCommand: ParsableCommand {
 
   @OptionGroup var threading: ThreadArguments
 
+  @Flag(help: "Read the whole index before answering, so that no answer waits for the disk.")
+  var warm = false
+
   @Flag(help: "Skip and count lines of --topics that cannot be read.")
   var skipBadLines = false
 
@@ -117,6 +120,7 @@ struct SearchCommand: ParsableCommand {
       let condition = try filter.map { try Filter($0) }
       let ids = try filterIds.map { try readIDs(path: $0) }
       let searcher = try Searcher(path: index, model: try model.map(modelFolder))
+      if warm { try searcher.index.warm() }
       let selection =
         condition == nil && ids == nil ? nil : try searcher.index.select(condition, ids: ids)
       if let queries {
@@ -135,6 +139,7 @@ struct SearchCommand: ParsableCommand {
   /// Answers queries given as vectors and writes a run.
   private func answerVectors(_ path: String) throws {
     let index = try PassageIndex(path: index)
+    if warm { try index.warm() }
     let table = try QueryVectors(path: path, ids: queryIds)
     guard table.dimension == index.dimension || table.count == 0 else {
       throw RetortError(

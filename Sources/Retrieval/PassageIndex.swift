@@ -196,6 +196,18 @@ public final class PassageIndex: Sendable {
     return results.values
   }
 
+  /// Reads and checks everything a search touches, so that no later one waits for the disk or for the
+  /// decoding of neighbour lists.
+  public func warm() throws(RetortError) {
+    for segment in opened.segments {
+      for file in [segment.vectors.file, segment.graph.file, segment.passages.file] {
+        try Interruption.check()
+        try file.verifyAll()
+      }
+      try segment.graph.graph.verifyLists()
+    }
+  }
+
   /// Reads and checks everything: all checksums, every neighbour list, every id and text, that every
   /// passage is reachable in the graph of its segment, and that no id occurs twice.
   public func verify() throws(RetortError) {
