@@ -106,6 +106,23 @@ void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float 
   }
 }
 
+size_t retort_first_not_finite(const float *values, size_t count) {
+  for (size_t start = 0; start < count; start += 1024) {
+    size_t end = count - start < 1024 ? count : start + 1024;
+    // Without a way out of the loop the compiler can widen it.
+    uint32_t odd = 0;
+    for (size_t i = start; i < end; i++) {
+      uint32_t bits;
+      memcpy(&bits, values + i, sizeof bits);
+      odd |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    if (!odd) continue;
+    for (size_t i = start; i < end; i++)
+      if (!isfinite(values[i])) return i;
+  }
+  return count;
+}
+
 // MARK: Scalar reference, straight from the definitions
 
 static float activated(float value, retort_epilogue epilogue) {
@@ -259,11 +276,14 @@ void retort_product_f32(retort_level level, float *out, size_t out_stride, const
   kernels(level)->product_f32(out, out_stride, x, x_stride, rows, weights, epilogue);
 }
 
-void retort_round_rows(uint16_t *out, size_t stride, const float *x, size_t rows, size_t columns,
-                       size_t x_stride) {
-  for (size_t r = 0; r < rows; r++)
-    for (size_t i = 0; i < stride; i++)
-      out[r * stride + i] = i < columns ? rounded(x[r * x_stride + i]) : 0;
+void retort_round_rows(retort_level level, uint16_t *out, size_t stride, const float *x,
+                       size_t rows, size_t columns, size_t x_stride) {
+  for (size_t r = 0; r < rows; r++, out += stride, x += x_stride) {
+    size_t done = 0;
+    if (kernels(level)->round_row && retort_cpu_has_bf16())
+      done = kernels(level)->round_row(out, x, columns);
+    for (size_t i = done; i < stride; i++) out[i] = i < columns ? rounded(x[i]) : 0;
+  }
 }
 
 void retort_product_bf16(retort_level level, float *out, size_t out_stride, const uint16_t *x,

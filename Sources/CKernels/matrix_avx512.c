@@ -2,6 +2,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <string.h>
 
 #include "gelu_terms.h"
 #include "matrix_levels.h"
@@ -28,10 +29,20 @@
   STORE_CODE(to, a), STORE_CODE(to + 16, b), STORE_CODE(to + 32, c), STORE_CODE(to + 48, d)
 #include "matrix_lanes.h"
 
+static TARGET_BF16 size_t avx512_round_row(uint16_t *out, const float *x, size_t count) {
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    __m256bh rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(x + i));
+    memcpy(out + i, &rounded, sizeof rounded);
+  }
+  return i;
+}
+
 const matrix_kernels retort_matrix_avx512 = {
     .quantize_rows = avx512_quantize_rows,
     .product_int8 = avx512_product_int8,
     .product_f32 = avx512_product_f32,
+    .round_row = avx512_round_row,
     .product_bf16 = avx512_product_bf16,
     .attention = avx512_attention,
     .int8_name = "vnni",

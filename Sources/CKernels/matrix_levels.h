@@ -11,7 +11,9 @@ typedef struct {
                        size_t, const retort_weights *, retort_epilogue);
   void (*product_f32)(float *, size_t, const float *, size_t, size_t, const retort_weights *,
                       retort_epilogue);
-  // Null where bf16 is widened instead.
+  // Rounds whole vectors of a row to bf16 and gives the number of values done. Null where there are
+  // no bf16 products.
+  size_t (*round_row)(uint16_t *, const float *, size_t);
   void (*product_bf16)(float *, size_t, const uint16_t *, size_t, size_t, const retort_weights *,
                        retort_epilogue);
   void (*attention)(float *, size_t, const float *, size_t, size_t, size_t, size_t, float, float *);

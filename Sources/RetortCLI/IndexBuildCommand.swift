@@ -141,7 +141,7 @@ struct IndexInfoCommand: ParsableCommand {
       print(
         "              \(manifest.model.architecture), \(manifest.model.pooling) pooling, "
           + "\(manifest.model.normalized ? "normalised" : "not normalised"), "
-          + "up to \(manifest.model.maxLength) tokens, \(manifest.model.fingerprint.prefix(16))")
+          + "up to \(manifest.model.maxLength) tokens, \(manifest.model.precision ?? "f32"), \(manifest.model.fingerprint.prefix(16))")
       print(
         "corpus:       \(manifest.corpus.path), \(manifest.corpus.truncatedTexts) texts truncated, "
           + "\(manifest.corpus.emptyTexts) empty, \(manifest.corpus.skippedLines) bad lines skipped"

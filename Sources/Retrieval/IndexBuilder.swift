@@ -316,7 +316,8 @@ public struct IndexBuilder {
         model: Manifest.Model(
           path: modelPath, fingerprint: model.fingerprint,
           architecture: model.architecture.rawValue, pooling: model.pooling.value.rawValue,
-          normalized: model.normalize.value, maxLength: model.maxLength.value),
+          normalized: model.normalize.value, maxLength: model.maxLength.value,
+          precision: model.precision.value.rawValue),
         corpus: Manifest.Corpus(
           path: options.corpus, truncatedTexts: report.truncatedTexts,
           emptyTexts: report.emptyTexts, skippedLines: report.skippedLines),

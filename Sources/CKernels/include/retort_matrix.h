@@ -54,6 +54,9 @@ void retort_pack_bf16(uint16_t *panels, const float *weights, size_t outputs, si
 void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float *weights,
                       size_t outputs, size_t inputs);
 
+// The index of the first inf or NaN, or `count`.
+size_t retort_first_not_finite(const float *values, size_t count);
+
 // Row r becomes codes 0...255 with x ≈ scales[r] × (code − zeros[r]); zero is always exact. Codes
 // are filled up to `stride` bytes, which must be a multiple of 4 and at least `columns`. An inf or
 // NaN gives a NaN scale, so that it is seen in the result.
@@ -76,8 +79,8 @@ void retort_product_f32(retort_level level, float *out, size_t out_stride, const
 // weights are rounded and held as f32, which is as fast as widening them each time is slow.
 bool retort_has_bf16(retort_level level);
 // Row r rounded to bf16 (nearest even), filled up with zeros to `stride` (even) elements.
-void retort_round_rows(uint16_t *out, size_t stride, const float *x, size_t rows, size_t columns,
-                       size_t x_stride);
+void retort_round_rows(retort_level level, uint16_t *out, size_t stride, const float *x,
+                       size_t rows, size_t columns, size_t x_stride);
 // As retort_product_f32 over rounded rows; only where retort_has_bf16.
 void retort_product_bf16(retort_level level, float *out, size_t out_stride, const uint16_t *x,
                          size_t stride, size_t rows, const retort_weights *weights,
