@@ -106,23 +106,6 @@ void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float 
   }
 }
 
-size_t retort_first_not_finite(const float *values, size_t count) {
-  for (size_t start = 0; start < count; start += 1024) {
-    size_t end = count - start < 1024 ? count : start + 1024;
-    // Without a way out of the loop the compiler can widen it.
-    uint32_t odd = 0;
-    for (size_t i = start; i < end; i++) {
-      uint32_t bits;
-      memcpy(&bits, values + i, sizeof bits);
-      odd |= (bits & 0x7f800000) == 0x7f800000;
-    }
-    if (!odd) continue;
-    for (size_t i = start; i < end; i++)
-      if (!isfinite(values[i])) return i;
-  }
-  return count;
-}
-
 // MARK: Scalar reference, straight from the definitions
 
 static float activated(float value, retort_epilogue epilogue) {

@@ -1,4 +1,3 @@
-import CKernels
 import Platform
 
 /// Cache-line aligned memory for floats, shared by reference.
@@ -85,11 +84,4 @@ package struct Matrix: Sendable {
         && (0..<rows).contains(target))
     row(target).update(from: other.row(source), count: columns)
   }
-}
-
-/// The index of the first inf or NaN among `values`, or nil.
-package func firstNotFinite(_ values: UnsafeMutableBufferPointer<Float>) -> Int? {
-  guard let start = values.baseAddress else { return nil }
-  let index = retort_first_not_finite(start, values.count)
-  return index < values.count ? index : nil
 }

@@ -326,15 +326,4 @@ private final class Packed {
       #expect(difference <= 2e-5, "length \(length), size \(size)")
     }
   }
-
-  @Test func `the first value that is not finite is found`() {
-    var values = [Float](repeating: 1, count: 5000)
-    #expect(retort_first_not_finite(values, 5000) == 5000)
-    #expect(retort_first_not_finite(values, 0) == 0)
-    values[4096] = -.infinity
-    #expect(retort_first_not_finite(values, 5000) == 4096)
-    values[17] = .nan
-    #expect(retort_first_not_finite(values, 5000) == 17)
-    #expect(retort_first_not_finite(values, 17) == 17)
-  }
 }

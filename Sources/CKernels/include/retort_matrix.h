@@ -54,9 +54,6 @@ void retort_pack_bf16(uint16_t *panels, const float *weights, size_t outputs, si
 void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float *weights,
                       size_t outputs, size_t inputs);
 
-// The index of the first inf or NaN, or `count`.
-size_t retort_first_not_finite(const float *values, size_t count);
-
 // Row r becomes codes 0...255 with x ≈ scales[r] × (code − zeros[r]); zero is always exact. Codes
 // are filled up to `stride` bytes, which must be a multiple of 4 and at least `columns`. An inf or
 // NaN gives a NaN scale, so that it is seen in the result.
