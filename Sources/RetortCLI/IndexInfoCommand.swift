@@ -27,7 +27,8 @@ struct IndexInfoCommand: ParsableCommand {
         print(
           "              \(model.architecture), \(model.pooling) pooling, "
             + "\(model.normalized ? "normalised" : "not normalised"), "
-            + "up to \(model.maxLength) tokens, \(model.fingerprint.prefix(16))")
+            + "up to \(model.maxLength) tokens, \(model.precision ?? "f32"), "
+            + "\(model.fingerprint.prefix(16))")
       } else {
         print("model:        none, the vectors came from elsewhere")
       }

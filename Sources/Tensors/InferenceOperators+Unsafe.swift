@@ -7,8 +7,8 @@ import Platform
 ///
 /// Not thread-safe: one workspace, one thread at a time.
 package struct InferenceOperators: Operators {
-  private let workspace: Workspace
-  private let level: retort_level
+  let workspace: Workspace
+  let level: retort_level
 
   /// Operators over `workspace`; `level` forces an instruction set.
   package init(workspace: Workspace, level: retort_level? = nil) {
@@ -19,19 +19,23 @@ package struct InferenceOperators: Operators {
 
   package func embed(_ lookups: [(table: EmbeddingWeights, ids: [Int32])]) -> Matrix {
     guard let first = lookups.first else { return workspace.matrix(rows: 0, columns: 0) }
-    let width = first.table.table.columns
+    let width = first.table.columns
     let out = workspace.matrix(rows: first.ids.count, columns: width)
     for (number, lookup) in lookups.enumerated() {
-      let table = lookup.table.table
-      precondition(table.columns == width && lookup.ids.count == out.rows)
+      precondition(lookup.table.columns == width && lookup.ids.count == out.rows)
+      let count = lookup.table.rows
       for (row, id) in lookup.ids.enumerated() {
-        precondition(id >= 0 && Int(id) < table.rows, "id outside the embedding table")
-        let source = table.row(Int(id))
+        precondition(id >= 0 && Int(id) < count, "id outside the embedding table")
         let target = out.row(row)
-        if number == 0 {
-          target.update(from: source, count: width)
-        } else {
-          for column in 0..<width { target[column] += source[column] }
+        switch lookup.table.form {
+        case .coded(let table): table.read(Int(id), adding: number > 0, into: target)
+        case .plain(let table):
+          let source = table.row(Int(id))
+          if number == 0 {
+            target.update(from: source, count: width)
+          } else {
+            for column in 0..<width { target[column] += source[column] }
+          }
         }
       }
     }
@@ -42,13 +46,20 @@ package struct InferenceOperators: Operators {
     precondition(x.columns == weights.inputs, "a linear layer got rows of another width")
     let out = workspace.matrix(rows: x.rows, columns: weights.outputs)
     guard x.rows > 0 else { return out }
-    for row in 0..<x.rows {
-      out.row(row).update(from: weights.bias.pointer, count: out.columns)
+    switch weights.form {
+    case .packed(let packed):
+      let block = RowBlock(inputs: packed.inputs, outputs: packed.outputs)
+      for rows in block.ranges(x.rows) {
+        product(
+          x.row(rows.lowerBound), rows.count, packed, RETORT_IDENTITY, out.row(rows.lowerBound))
+      }
+    case .plain(let weight, let bias):
+      for row in 0..<x.rows { out.row(row).update(from: bias.pointer, count: out.columns) }
+      cblas_sgemm(
+        CblasRowMajor, CblasNoTrans, CblasTrans, Int32(x.rows), Int32(out.columns),
+        Int32(x.columns), 1, x.pointer, Int32(x.columns), weight.pointer, Int32(x.columns), 1,
+        out.pointer, Int32(out.columns))
     }
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasTrans, Int32(x.rows), Int32(out.columns),
-      Int32(x.columns), 1, x.pointer, Int32(x.columns), weights.weight.pointer,
-      Int32(x.columns), 1, out.pointer, Int32(out.columns))
     return out
   }
 
@@ -79,29 +90,13 @@ package struct InferenceOperators: Operators {
     let width = qkv.columns / 3
     precondition(qkv.columns == 3 * width && width % heads == 0 && offsets.last == qkv.rows)
     let size = width / heads
-    let scale = 1 / Float(size).squareRoot()
     let out = workspace.matrix(rows: qkv.rows, columns: width)
+    let longest = zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
+    let scratch = workspace.matrix(rows: 1, columns: retort_attention_scratch(longest, size))
     for (start, end) in zip(offsets, offsets.dropFirst()) where end > start {
-      let length = end - start
-      // Scores of a block of queries stay in the second-level cache between the two products.
-      let block = min(length, max(16, Self.scoreBlock / length))
-      let scores = workspace.matrix(rows: block, columns: length)
-      for head in 0..<heads {
-        let keys = qkv.row(start) + width + head * size
-        for first in stride(from: 0, to: length, by: block) {
-          let rows = min(block, length - first)
-          let queries = qkv.row(start + first) + head * size
-          cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(length), Int32(size), 1,
-            queries, Int32(qkv.columns), keys, Int32(qkv.columns), 0, scores.pointer,
-            Int32(length))
-          for row in 0..<rows { retort_softmax(level, scores.row(row), length, scale) }
-          cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(size), Int32(length), 1,
-            scores.pointer, Int32(length), keys + width, Int32(qkv.columns), 0,
-            out.row(start + first) + head * size, Int32(width))
-        }
-      }
+      retort_attention(
+        level, out.row(start), width, qkv.row(start), qkv.columns, end - start, heads, size,
+        1 / Float(size).squareRoot(), scratch.pointer)
     }
     return out
   }
@@ -140,9 +135,6 @@ package struct InferenceOperators: Operators {
     }
     return out
   }
-
-  /// Attention scores held at once, in floats: 256 KiB.
-  private static let scoreBlock = 1 << 16
 }
 
 /// Restricts OpenBLAS to the calling thread: we run whole micro-batches in parallel instead, and

@@ -1,28 +1,50 @@
-/// The number format weights are held in. A property of the weights: forward passes do not know it.
-package enum Precision: String, Sendable, Codable {
-  /// IEEE 754 single precision.
-  case float32 = "f32"
-}
+import CKernels
 
 /// y = x Wᵀ + b.
 package struct LinearWeights: Sendable {
-  /// W, [outputs × inputs].
-  package var weight: Matrix
-  /// b, [1 × outputs].
-  package var bias: Matrix
+  /// W and b as they are held.
+  package enum Form: Sendable {
+    /// W [outputs × inputs] and b [1 × outputs], row-major: what training changes.
+    case plain(weight: Matrix, bias: Matrix)
+    /// Packed once for the matrix kernels.
+    case packed(PackedWeights)
+  }
 
-  /// Rows of W.
-  package var outputs: Int { weight.rows }
-  /// Columns of W.
-  package var inputs: Int { weight.columns }
-  /// How W is held.
-  package var precision: Precision { .float32 }
+  /// W and b.
+  package let form: Form
 
   /// Makes a layer; `bias` must be as wide as `weight` has rows.
   package init(weight: Matrix, bias: Matrix) {
     precondition(bias.count == weight.rows, "a linear layer needs one bias per output")
-    self.weight = weight
-    self.bias = bias
+    form = .plain(weight: weight, bias: bias)
+  }
+
+  /// A layer over packed weights.
+  package init(_ packed: PackedWeights) { form = .packed(packed) }
+
+  /// Rows of W.
+  package var outputs: Int {
+    switch form {
+    case .plain(let weight, _): weight.rows
+    case .packed(let packed): packed.outputs
+    }
+  }
+
+  /// Columns of W.
+  package var inputs: Int {
+    switch form {
+    case .plain(let weight, _): weight.columns
+    case .packed(let packed): packed.inputs
+    }
+  }
+
+  /// The same layer packed in `precision`; what is packed already stays as it is.
+  package func packed(
+    _ precision: Precision, level: retort_level = retort_level_in_use()
+  ) -> LinearWeights {
+    guard case .plain(let weight, let bias) = form else { return self }
+    return LinearWeights(
+      PackedWeights(weight: weight, bias: bias, precision: precision, level: level))
   }
 }
 
@@ -46,9 +68,36 @@ package struct LayerNormWeights: Sendable {
 
 /// A table of vectors that ids select: words, positions or token types.
 package struct EmbeddingWeights: Sendable {
-  /// [ids × width].
-  package var table: Matrix
+  /// The table as it is held.
+  package enum Form: Sendable {
+    /// [ids × width].
+    case plain(Matrix)
+    /// Eight-bit codes with one scale per id.
+    case coded(CodedTable)
+  }
 
-  /// Makes a table.
-  package init(table: Matrix) { self.table = table }
+  /// The table.
+  package let form: Form
+
+  /// Makes a table of single-precision vectors, [ids × width].
+  package init(table: Matrix) { form = .plain(table) }
+
+  /// Makes a table of codes.
+  package init(_ table: CodedTable) { form = .coded(table) }
+
+  /// The number of vectors.
+  package var rows: Int {
+    switch form {
+    case .plain(let table): table.rows
+    case .coded(let table): table.rows
+    }
+  }
+
+  /// The width of a vector.
+  package var columns: Int {
+    switch form {
+    case .plain(let table): table.columns
+    case .coded(let table): table.columns
+    }
+  }
 }
