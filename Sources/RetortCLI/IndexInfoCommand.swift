@@ -35,7 +35,9 @@ struct IndexInfoCommand: ParsableCommand {
       print(
         "graphs:       M \(manifest.graph.m), efConstruction \(manifest.graph.efConstruction), "
           + "seed \(manifest.graph.seed)")
-      print("size:         \(megabytes(manifest.bytes)) in \(manifest.segments.count) segments")
+      print(
+        "size:         \(megabytes(manifest.bytes)) in \(counted(manifest.segments.count, "segment"))"
+      )
       for segment in manifest.segments { show(segment) }
     }
   }

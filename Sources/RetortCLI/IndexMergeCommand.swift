@@ -48,7 +48,8 @@ struct IndexMergeCommand: ParsableCommand {
         if json { return try printJSON(report) }
         if !quiet {
           writeError(
-            "\(output): \(report.passages) passages in \(report.segments) segments, "
+            "\(output): \(counted(report.passages, "passage")) in "
+              + "\(counted(report.segments, "segment")), "
               + megabytes(report.bytes))
         }
         return
@@ -62,7 +63,8 @@ struct IndexMergeCommand: ParsableCommand {
         return
       }
       writeError(
-        "\(index): \(report.segments) segments merged, \(report.removed) deleted passages removed, "
+        "\(index): \(counted(report.segments, "segment")) merged, "
+          + "\(counted(report.removed, "deleted passage")) removed, "
           + "\(megabytes(report.bytesBefore)) before, \(megabytes(report.bytes)) now, generation "
           + "\(report.generation), in \(ProgressReporter.duration(report.seconds))")
     }
