@@ -61,18 +61,18 @@ public enum IndexJoin {
     let (one, other) = (index.manifest, first.manifest)
     let difference: String? =
       one.model?.fingerprint != other.model?.fingerprint
-      ? "model"
+      ? "its model"
       : one.dimension != other.dimension
-        ? "dimension"
+        ? "its dimension"
         : one.metric != other.metric
-          ? "metric"
+          ? "its metric"
           : one.graph != other.graph
-            ? "settings of the graph"
-            : one.keptFields != other.keptFields ? "choice of fields" : nil
+            ? "the settings of its graph"
+            : one.keptFields != other.keptFields ? "the fields that are kept" : nil
     guard let difference else { return }
     throw RetortError(
       .usage,
-      "has another \(difference) than \(firstPath); only indexes built alike can be joined",
+      "differs from \(firstPath) in \(difference); only indexes built alike can be joined",
       path: path)
   }
 

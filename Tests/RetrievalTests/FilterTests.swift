@@ -58,7 +58,7 @@ import Testing
       if random.next() % 2 == 0 { passage.fields["open"] = [.flag(random.next() % 2 == 0)] }
       let tags = (0..<(random.next() % 4)).map { _ in FieldValue.text("t\(random.next() % 6)") }
       if !tags.isEmpty { passage.fields["tags"] = Set(tags).sorted() }
-      passage.fields["rank"] = [.number(Double(place) - 0.5)]
+      passage.fields["rank"] = [.number(Double(place) + 0.5)]
       return passage
     }
   }

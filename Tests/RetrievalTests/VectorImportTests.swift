@@ -212,7 +212,7 @@ import Testing
     manifest.graph.m = 9
     try FileSystem.replace(same.path + "/manifest.json", with: manifest.encoded())
     let other = #expect(throws: RetortError.self) { try join([one, same], folder) }
-    #expect(other?.message.contains("has another settings of the graph") == true)
+    #expect(other?.message.contains("in the settings of its graph") == true)
     #expect(FileSystem.kind(of: folder.path + "/joined") == .nothing)
     let exists = #expect(throws: RetortError.self) {
       try IndexJoin.join([one.path], into: same.path, quiet: true)
