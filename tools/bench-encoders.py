@@ -2,7 +2,7 @@
 
 Called by `tools/bench encode`, which makes the virtual environment; see there for the options.
 
-Every engine is a process of its own (this file with --peer, or `retort-bench encode`) that loads
+Every engine is a process of its own (this file with --peer, or `RetortBench encode`) that loads
 the model once and then answers requests on its standard input, so that the engines can be timed in
 turns: ours, a peer, the next peer, ours again. Each figure is the median of the rounds. All engines
 return pooled, normalised sentence vectors. Peers are given the passages sorted by length, padded to
@@ -42,13 +42,16 @@ def main():
     parser.add_argument("--model", default="minilm", help="minilm or distilbert (random weights)")
     parser.add_argument("--threads", default="2,1", help="thread counts, in order (2,1)")
     parser.add_argument("--rounds", type=int, default=3, help="times that everything is timed (3)")
-    parser.add_argument("--passages", type=int, default=256, help="passages of natural length (256)")
+    parser.add_argument(
+        "--passages", type=int, default=256, help="passages of natural length (256)")
     parser.add_argument("--precisions", default="f32", help="of Retort, by comma (f32)")
     parser.add_argument("--peers", default="", help="only these engines, by comma; none: no peer")
     parser.add_argument(
         "--work", default="natural,fixed8,fixed32,query,tokenize,corpus",
         help="what is timed, by comma (natural,fixed8,fixed32,query,tokenize,corpus)")
     arguments = parser.parse_args()
+    # Read when the tokenizer is first used: one thread, as ours has when it is compared.
+    os.environ.update(RAYON_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
     if arguments.peer:
         serve(arguments)
     else:
@@ -64,8 +67,14 @@ def read_texts(path, field="text"):
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             record = json.loads(line)
-            texts[(record.get("title", "") + " " + record[field]).strip()] = None
+            texts[((record.get("title") or "") + " " + record[field]).strip(" \t\n\v\f\r")] = None
     return list(texts)
+
+
+def write_texts(path, texts):
+    with open(path, "w", encoding="utf-8") as file:
+        for number, text in enumerate(texts):
+            file.write(json.dumps({"id": str(number), "text": text}) + "\n")
 
 
 def write_ids(path, sequences):
@@ -91,6 +100,9 @@ class Texts:
         squad = data + "/data/squad-train"
         texts = read_texts(squad + "/corpus.jsonl")
         random.Random(1).shuffle(texts)
+        self.corpus = f"{cache}/corpus.jsonl"
+        self.corpus_count = min(passages * 4, len(texts))
+        write_texts(self.corpus, texts[: self.corpus_count])
         ids = [encoding.ids for encoding in tokenizer.encode_batch(texts[: passages * 4])]
         self.natural = ids[:passages]
         # Longer passages cut to the fixed length; the last id is [SEP].
@@ -120,7 +132,8 @@ def serve(arguments):
     os.dup2(2, 1)
     family, _, precision = arguments.peer.partition("-")
     engine = {
-        "torch": Torch, "onnxruntime": OnnxRuntime, "openvino": OpenVINO, "ctranslate2": CTranslate2,
+        "torch": Torch, "onnxruntime": OnnxRuntime, "openvino": OpenVINO,
+        "ctranslate2": CTranslate2,
     }[family](arguments.folder, arguments.cache, precision, int(arguments.threads))
     batches = {}
     print("ready", file=answers)
@@ -556,8 +569,8 @@ class Comparison:
                     precision = "-" + ours.partition("-")[2]
                     for names in (
                             [name for name in self.peers if name.endswith(precision)], self.peers):
-                        best = max(names, key=lambda name: speed[name], default=None)
-                        cells += [best, f"{speed[ours] / speed[best]:.2f}"] if best else ["–", "–"]
+                        best = max(names, key=speed.get, default=None)
+                        cells += [best, f"{speed[ours] / speed[best]:.2f}"] if best else "––"
                     torch = speed.get("torch-f32")
                     line(cells + [f"{speed[ours] / torch:.2f}" if torch else "–"])
 
@@ -568,6 +581,77 @@ class Comparison:
         for name, row in self.results[many].items():
             slower = self.results[few][name]
             line([name] + [f"{row[work] / slower[work]:.2f}" for work in works])
+
+
+    # The tokenizer
+
+    def tokenize(self):
+        import tokenizers
+
+        theirs = tokenizers.Tokenizer.from_file(self.minilm + "/tokenizer.json")
+        theirs.no_padding()
+        theirs.no_truncation()
+        print("\nTokenizer, one thread, Hugging Face's tokenizers beside ours\n")
+        table(["texts of", "MB", "theirs, MB/s", "ours, MB/s", "ratio", "texts with other ids"])
+        for name in ("squad-train", "wikiqa", "npl", "medquad"):
+            source = f"{self.arguments.data}/data/{name}/corpus.jsonl"
+            if not os.path.exists(source):
+                continue
+            texts = read_texts(source)
+            path = f"{self.cache}/{name}.jsonl"
+            write_texts(path, texts)
+            size = sum(len(text.encode()) for text in texts) / 1e6
+            speeds = {"theirs": [], "ours": []}
+            for number in range(self.arguments.rounds):
+                note(f"tokenize {name}, round {number + 1}")
+                with quiet_machine():
+                    start = time.perf_counter()
+                    encodings = theirs.encode_batch_fast(texts)
+                    speeds["theirs"].append(size / (time.perf_counter() - start))
+                    ours = self.tokenize_ours(path)
+                    speeds["ours"].append(float(ours["megabytesPerSecond"]))
+            differing = sum(
+                one.ids != ids for one, ids in zip(encodings, read_ids(path + ".ids"), strict=True))
+            slow, fast = (statistics.median(speeds[side]) for side in ("theirs", "ours"))
+            line([name] + [f"{value:.1f}" for value in (size, slow, fast, fast / slow)]
+                 + [differing])
+
+    def tokenize_ours(self, path):
+        output = subprocess.run(
+            [self.arguments.bench, "tokenize", "--model", self.minilm, "--corpus", path, "--rounds",
+             "1", "--ids", path + ".ids"], check=True, capture_output=True, text=True).stdout
+        return dict(row.split("\t") for row in output.splitlines())
+
+    # The whole command
+
+    def encode_corpus(self):
+        print(
+            f"\n`retort encode` from JSON lines to .npy: {self.texts.corpus_count} SQuAD "
+            "paragraphs, start included\n")
+        table(["precision", "threads", "passages/s", "of encoding alone", "shares of the work",
+               "peak MB"])
+        for threads in self.threads:
+            for ours in self.ours:
+                precision = ours.removeprefix("retort-")
+                command = [
+                    self.arguments.retort, "encode", "--model", self.folder, "--corpus",
+                    self.texts.corpus, "--output", f"{self.engine_cache}/corpus.npy", "--overwrite",
+                    "--threads", str(threads), "--max-length", "256", "--quiet", "--json"]
+                if precision != "f32":
+                    command += ["--precision", precision]
+                note(f"{' '.join(command[:2])}, {ours}, {threads} threads")
+                with quiet_machine():
+                    start = time.perf_counter()
+                    report = json.loads(
+                        subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+                    speed = report["count"] / (time.perf_counter() - start)
+                alone = self.results[threads][ours].get("natural")
+                total = sum(report["stages"].values())
+                shares = ", ".join(
+                    f"{stage} {100 * seconds / total:.1f}%"
+                    for stage, seconds in report["stages"].items() if seconds > 0)
+                line([ours, threads, f"{speed:.1f}", f"{speed / alone:.2f}" if alone else "–",
+                      shares, f"{report['peakBytes'] / 1e6:.0f}"])
 
 
 def percentile(values, share):

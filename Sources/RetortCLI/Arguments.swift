@@ -71,5 +71,15 @@ func decimals(_ value: Double, _ places: Int) -> String {
   String(format: "%.\(places)f", value)
 }
 
+/// Each stage's share of the work.
+func stageShares(_ stages: BuildStageSeconds, withGraph: Bool = true) -> String {
+  let graph = withGraph ? [("graph", stages.graph)] : []
+  let parts =
+    [("read", stages.read), ("tokenize", stages.tokenize), ("encode", stages.encode)] + graph
+    + [("write", stages.write)]
+  return parts.map { "\($0.0) \(decimals(100 * $0.1 / max(stages.total, 1e-9), 1))%" }
+    .joined(separator: ", ")
+}
+
 extension TextFormat: ExpressibleByArgument {}
 extension RunFormat: ExpressibleByArgument {}

@@ -113,7 +113,7 @@ struct BuildReportPrinter {
     guard !quiet, report.threads > 0 else { return }
     writeError("\(output): \(report.passages) passages, \(megabytes(report.bytes)), \(summary)")
     guard report.added > 0 else { return }
-    writeError("time of the \(report.threads) threads: \(shares)")
+    writeError("time of the \(report.threads) threads: \(stageShares(report.stages))")
     writeError(
       "reachable: \(report.reachable) of \(report.added), \(report.linkedByPass) linked by the "
         + "reachability pass; peak memory \(megabytes(report.peakBytes))")
@@ -125,15 +125,5 @@ struct BuildReportPrinter {
     if report.added == report.passages, report.unchanged == 0 { return "built in " + time }
     return "\(report.added) added (\(report.replaced) in the place of others), "
       + "\(report.unchanged) unchanged, \(report.reused) not encoded again, in " + time
-  }
-
-  /// Each stage's share of the work.
-  private var shares: String {
-    let stages = report.stages
-    return [
-      ("read", stages.read), ("tokenize", stages.tokenize), ("encode", stages.encode),
-      ("graph", stages.graph), ("write", stages.write),
-    ].map { "\($0.0) \(decimals(100 * $0.1 / max(stages.total, 1e-9), 1))%" }
-      .joined(separator: ", ")
   }
 }

@@ -1,5 +1,4 @@
 import Formats
-import Foundation
 import Graph
 import Platform
 import Store
@@ -97,7 +96,7 @@ public struct IndexBuildReport: Sendable, Codable, Equatable {
 }
 
 /// What an unfinished build was asked to do: all that decides the bytes of the result.
-struct BuildPlan: Codable, Equatable {
+struct BuildPlan: ResumePlan, Equatable {
   var corpus: String
   var format: String
   var model: String
@@ -125,30 +124,6 @@ struct BuildPlan: Codable, Equatable {
     skipBadLines = options.skipBadLines
     self.base = base
     self.generation = generation
-  }
-
-  func write(to path: String) throws(RetortError) {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    do {
-      let bytes = [UInt8](try encoder.encode(self))
-      try FileSystem.replace(path, with: bytes)
-    } catch let error as RetortError {
-      throw error
-    } catch {
-      throw RetortError(.io, "the plan of the build cannot be written", path: path, cause: error)
-    }
-  }
-
-  static func read(_ path: String) throws(RetortError) -> BuildPlan {
-    let bytes = try FileSystem.read(path, limit: 1 << 20)
-    do {
-      return try JSONDecoder().decode(BuildPlan.self, from: Data(bytes))
-    } catch {
-      throw RetortError(
-        .badData, "the plan of the unfinished build is damaged; build again with --overwrite",
-        path: path, cause: error)
-    }
   }
 
   /// The first setting in which this plan differs from the one the build was started with.

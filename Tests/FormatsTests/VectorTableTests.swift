@@ -118,9 +118,10 @@ import Testing
       let writer = try VectorTableWriter(path: path, format: format, dimension: 7)
       for start in stride(from: 0, to: values.count, by: 70) {
         let part = values[start..<min(start + 70, values.count)]
-        try writer.append(bytes: part.flatMap { value in
-          (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32($0))) }
-        })
+        try writer.append(
+          bytes: part.flatMap { value in
+            (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32($0))) }
+          })
       }
       try writer.finish()
       let table = try VectorTable(path: path)
@@ -161,7 +162,9 @@ import Testing
     ("{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }", "astype('float32')"),
     ("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }", "astype('float32')"),
     ("{'descr': '|O', 'fortran_order': False, 'shape': (2, 3), }", "astype('float32')"),
-    ("{'descr': [('a', '<f4'), ('b]', '<i4')], 'fortran_order': False, 'shape': (2,), }", "records"),
+    (
+      "{'descr': [('a', '<f4'), ('b]', '<i4')], 'fortran_order': False, 'shape': (2,), }", "records"
+    ),
     ("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", "ascontiguousarray"),
     ("{'descr': '<f4', 'fortran_order': 'x', 'shape': (2, 3), }", "neither True nor False"),
     ("{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }", "1 dimensions"),
@@ -177,7 +180,7 @@ import Testing
     ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), 'more': True}", "keys"),
     ("{'descr': '<f4', 'descr': '<f4', 'shape': (2, 3), }", "twice"),
     ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)", "missing"),
-    ("{'descr': '<f4", "does not end"),
+    ("{'descr': '<f4", "control character"),
     ("{'descr': [[[", "does not end"),
     ("[1, 2]", "missing"),
     ("{'descr': __import__('os'), }", "neither a string"),
@@ -195,7 +198,7 @@ import Testing
   @Test func `files that are not what their names say are refused`() {
     #expect(failure("a.npy", [])?.code == .truncated)
     #expect(failure("a.npy", Self.fbin)?.code == .badMagic)
-    #expect(failure("a.npy", Array(Self.npy()[..<11]))?.code == .badData)
+    #expect(failure("a.npy", Array(Self.npy()[..<11]))?.code == .truncated)
     #expect(failure("a.npy", Self.npy(version: 4))?.code == .unsupportedVersion)
     var long = Self.npy(version: 2)
     long[11] = 0x7F
@@ -204,7 +207,8 @@ import Testing
     long[9] = 0x7F
     #expect(failure("a.npy", long)?.code == .truncated)
     #expect(failure("a.fbin", [1, 0, 0])?.code == .truncated)
-    #expect(failure("a.fbin", [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF])?.code == .truncated)
+    #expect(
+      failure("a.fbin", [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF])?.code == .truncated)
     #expect(failure("a.fbin", [0, 0, 0, 0, 0, 0, 0, 0] + Self.data)?.code == .truncated)
     #expect(failure("a.fvecs", [0, 0, 0, 0])?.code == .badData)
     #expect(failure("a.fvecs", [0xFF, 0xFF, 0xFF, 0xFF] + Self.data)?.code == .badData)
@@ -234,7 +238,7 @@ import Testing
     let seed: UInt64 = 17
     var random = SplitMix64(seed: seed)
     var refused = 0
-    let rounds = 4000
+    let rounds = 1500
     for round in 0..<rounds {
       var damaged = bytes
       // Most flips go into the header, where the numbers are.

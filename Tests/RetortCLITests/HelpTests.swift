@@ -6,7 +6,7 @@ import Testing
   /// Every command with a help of its own.
   static let commands: [[String]] = [
     ["index", "build"], ["index", "add"], ["index", "delete"], ["index", "merge"],
-    ["index", "info"], ["index", "verify"], ["search"], ["eval"], ["recall"],
+    ["index", "info"], ["index", "verify"], ["encode"], ["search"], ["eval"], ["recall"],
     ["model", "info"], ["model", "pull"],
   ]
 
