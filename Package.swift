@@ -29,7 +29,8 @@ let package = Package(
       name: "RetortCLI", dependencies: ["Retort", "Hub", "Platform", argumentParser, "CEdit"]),
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
-      name: "RetortBench", dependencies: ["Retort", "Retrieval", "Text", "Platform", argumentParser]),
+      name: "RetortBench",
+      dependencies: ["Retort", "Retrieval", "Text", "Platform", argumentParser]),
 
     // MARK: Rooms, from the top down
     .target(

@@ -40,13 +40,14 @@ struct WordPiece: Sendable {
 
   /// `pieces` with their ids; those in `hidden` never match text.
   init(
-    pieces: [(bytes: [UInt8], id: Int32)], unknown: Int32, hidden: Set<Int32>, settings: Settings,
+    pieces: some Collection<Vocabulary.Piece>, unknown: Int32, hidden: Set<Int32>,
+    settings: Settings,
     path: String
   ) throws(RetortError) {
     self.settings = settings
     self.unknown = unknown
     var builder = ByteTrie.Builder(roots: 2, edges: pieces.count * 4)
-    var short: [(bytes: [UInt8], id: Int32)] = []
+    var short: [Vocabulary.Piece] = []
     short.reserveCapacity(pieces.count)
     let prefix = Array(settings.continuation.utf8)
     for piece in pieces where !hidden.contains(piece.id) && !piece.bytes.isEmpty {
@@ -56,7 +57,7 @@ struct WordPiece: Sendable {
         fits =
           fits
           && builder.insert(
-            piece.bytes[prefix.count...], value: piece.id, root: Self.continuationRoot)
+            piece.bytes.dropFirst(prefix.count), value: piece.id, root: Self.continuationRoot)
       }
       guard fits else {
         throw RetortError(
