@@ -37,7 +37,7 @@ let package = Package(
       name: "Retrieval",
       dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
-    .target(name: "Models", dependencies: ["Tensors", "Text", "Formats"]),
+    .target(name: "Models", dependencies: ["Tensors", "Text", "Formats", "CKernels"]),
     .target(name: "Store", dependencies: ["Graph", "Platform", "CKernels", "CLZ4"]),
     .target(name: "Graph", dependencies: ["Platform", "CKernels"]),
     .target(name: "Text", dependencies: ["Platform"]),

@@ -44,7 +44,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="times that everything is timed (3)")
     parser.add_argument(
         "--passages", type=int, default=256, help="passages of natural length (256)")
-    parser.add_argument("--precisions", default="f32", help="of Retort, by comma (f32)")
+    parser.add_argument(
+        "--precisions", default="int8,bf16,f32", help="of Retort, by comma (int8,bf16,f32)")
     parser.add_argument("--peers", default="", help="only these engines, by comma; none: no peer")
     parser.add_argument(
         "--work", default="natural,fixed8,fixed32,query,tokenize,corpus",
@@ -460,9 +461,8 @@ class Comparison:
         if name.startswith("retort-"):
             precision = name.removeprefix("retort-")
             command = [
-                self.arguments.bench, "encode", "--model", self.folder, "--threads", str(threads)]
-            if precision != "f32":
-                command += ["--precision", precision]
+                self.arguments.bench, "encode", "--model", self.folder, "--threads", str(threads),
+                "--precision", precision]
         else:
             command = [
                 sys.executable, __file__, "--peer", name, "--threads", str(threads),
@@ -636,9 +636,8 @@ class Comparison:
                 command = [
                     self.arguments.retort, "encode", "--model", self.folder, "--corpus",
                     self.texts.corpus, "--output", f"{self.engine_cache}/corpus.npy", "--overwrite",
-                    "--threads", str(threads), "--max-length", "256", "--quiet", "--json"]
-                if precision != "f32":
-                    command += ["--precision", precision]
+                    "--threads", str(threads), "--precision", precision, "--max-length", "256",
+                    "--quiet", "--json"]
                 note(f"{' '.join(command[:2])}, {ours}, {threads} threads")
                 with quiet_machine():
                     start = time.perf_counter()

@@ -3,6 +3,13 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#include "gelu_terms.h"
 
 // MARK: Scalar reference, straight from the definitions
 

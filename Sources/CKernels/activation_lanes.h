@@ -3,7 +3,8 @@
 // Deliberately no include guard.
 
 #define INLINE static inline __attribute__((always_inline)) TARGET
-#define KERNEL static TARGET
+#define UNROLL_COEFFICIENTS _Pragma("clang loop unroll(full)")
+#define KERNEL static __attribute__((unused)) TARGET
 
 typedef float NAME(vector) __attribute__((vector_size(LANES * 4)));
 typedef uint32_t NAME(bits) __attribute__((vector_size(LANES * 4)));
@@ -11,7 +12,8 @@ typedef uint32_t NAME(bits) __attribute__((vector_size(LANES * 4)));
 #define vector NAME(vector)
 #define bits NAME(bits)
 
-INLINE vector NAME(splat)(float value) { return (vector){0} + value; }
+// Subtracting zero, unlike adding it, changes no value and costs no instruction.
+INLINE vector NAME(splat)(float value) { return value - (vector){0}; }
 
 INLINE vector NAME(load)(const float *from) {
   vector value;
@@ -34,14 +36,31 @@ INLINE void NAME(store_part)(float *to, vector value, size_t count) {
 
 INLINE vector NAME(fma)(vector a, vector b, vector c) { return __builtin_elementwise_fma(a, b, c); }
 
-INLINE vector NAME(select)(bits mask, vector yes, vector no) {
-  return (vector)(((bits)yes & mask) | ((bits)no & ~mask));
+// The larger and the smaller; where that is undecided, a NaN in `a` stays.
+#if LANES == 16
+INLINE vector NAME(max)(vector a, vector b) {
+  return (vector)_mm512_max_ps((__m512)b, (__m512)a);
 }
+INLINE vector NAME(min)(vector a, vector b) {
+  return (vector)_mm512_min_ps((__m512)b, (__m512)a);
+}
+#elif LANES == 8
+INLINE vector NAME(max)(vector a, vector b) {
+  return (vector)_mm256_max_ps((__m256)b, (__m256)a);
+}
+INLINE vector NAME(min)(vector a, vector b) {
+  return (vector)_mm256_min_ps((__m256)b, (__m256)a);
+}
+#else
+INLINE vector NAME(max)(vector a, vector b) {
+  return (vector)vmaxq_f32((float32x4_t)a, (float32x4_t)b);
+}
+INLINE vector NAME(min)(vector a, vector b) {
+  return (vector)vminq_f32((float32x4_t)a, (float32x4_t)b);
+}
+#endif
 
-// The larger; a NaN in `a` stays.
-INLINE vector NAME(max)(vector a, vector b) { return NAME(select)((bits)(a < b), b, a); }
-
-INLINE vector NAME(min)(vector a, vector b) { return NAME(select)((bits)(a > b), b, a); }
+INLINE vector NAME(magnitude)(vector v) { return (vector)((bits)v & 0x7fffffffu); }
 
 INLINE float NAME(sum)(vector value) {
   float total = 0;
@@ -67,25 +86,22 @@ INLINE vector NAME(exp)(vector x) {
   return (vector)((bits)p + ((bits)shifted << 23));
 }
 
-// x Φ(x), with erfc(z) = (a₁t + … + a₅t⁵) exp(−z²), t = 1/(1 + 0.3275911 z), z = |x|/√2.
-INLINE vector NAME(gelu_erf_lanes)(vector x) {
-  vector z = NAME(max)(x, -x) * 0.70710678f;
-  vector t = 1.0f / NAME(fma)(z, NAME(splat)(0.3275911f), NAME(splat)(1.0f));
-  vector p = NAME(splat)(1.061405429f);
-  p = NAME(fma)(p, t, NAME(splat)(-1.453152027f));
-  p = NAME(fma)(p, t, NAME(splat)(1.421413741f));
-  p = NAME(fma)(p, t, NAME(splat)(-0.284496736f));
-  p = NAME(fma)(p, t, NAME(splat)(0.254829592f));
-  vector tail = p * t * 0.5f * NAME(exp)(-z * z);
-  return x * NAME(select)((bits)(x < 0.0f), tail, 1.0f - tail);
+// max(x, 0) − h(|x|), which both forms of GELU are, with h a polynomial (Chebyshev points, highest
+// power first) of |x|/2.75 − 1 on 0...5.5; beyond, h is below 2e-7 and held there.
+INLINE vector NAME(gelu_by)(vector x, const float *coefficients) {
+  vector u = NAME(magnitude)(x);
+  vector t = NAME(fma)(NAME(min)(u, NAME(splat)(5.5f)), NAME(splat)(2 / 5.5f), NAME(splat)(-1.0f));
+  vector h = NAME(splat)(coefficients[0]);
+  UNROLL_COEFFICIENTS for (int i = 1; i < GELU_TERMS; i++)
+      h = NAME(fma)(h, t, NAME(splat)(coefficients[i]));
+  return NAME(max)(x, NAME(splat)(0)) - h;
 }
 
-// x σ(2u), u = √(2/π)(x + 0.044715 x³), which is the tanh form.
-INLINE vector NAME(gelu_tanh_lanes)(vector x) {
-  vector inner = NAME(fma)(x * x, NAME(splat)(0.044715f), NAME(splat)(1.0f));
-  vector u = x * inner * -1.59576912f;
-  return x / (1.0f + NAME(exp)(u));
-}
+// x Φ(x): h(u) = u/2 erfc(u/√2).
+INLINE vector NAME(gelu_erf_lanes)(vector x) { return NAME(gelu_by)(x, gelu_erf_terms); }
+
+// x/2 (1 + tanh(√(2/π)(x + 0.044715 x³))): h(u) = u/(1 + exp(2√(2/π)(u + 0.044715 u³))).
+INLINE vector NAME(gelu_tanh_lanes)(vector x) { return NAME(gelu_by)(x, gelu_tanh_terms); }
 
 KERNEL void NAME(gelu_erf)(float *out, const float *x, size_t count) {
   size_t i = 0;
@@ -172,6 +188,9 @@ KERNEL void NAME(layer_norm)(float *out, const float *x, const float *residual,
 #undef bits
 #undef INLINE
 #undef KERNEL
+#undef UNROLL_COEFFICIENTS
+#ifndef KEEP_LANES
 #undef LANES
 #undef TARGET
 #undef NAME
+#endif

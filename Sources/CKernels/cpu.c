@@ -2,6 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 bool retort_level_available(retort_level level) {
   switch (level) {
@@ -20,6 +24,32 @@ bool retort_level_available(retort_level level) {
     default:
       return false;
   }
+}
+
+bool retort_cpu_has_vnni(void) {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
+bool retort_cpu_has_bf16(void) {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+bool retort_cpu_has_dotprod(void) {
+#if defined(__aarch64__) && defined(__APPLE__)
+  return true;
+#elif defined(__aarch64__) && defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+  return false;
+#endif
 }
 
 const char *retort_level_name(retort_level level) {

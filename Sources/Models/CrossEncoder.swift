@@ -48,7 +48,7 @@ public final class CrossEncoder: Sendable {
       declared: tokenizer?.declaredMaxLength ?? .init(), asked: maxLength
     ).value
     var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
-    transformer = try Transformer(configuration, &reader)
+    transformer = try Transformer(configuration, &reader).packed(.float32)
     if let name = TensorNames(configuration.architecture).pooler {
       pooler = (try reader.linear(name, outputs: width, inputs: width), .tanh)
     } else if reader.hasHead("pre_classifier.weight") {

@@ -18,15 +18,18 @@ package struct EncoderModel: Sendable {
   let parameters: Int
   let maxLength: Decision<Int>
   let decisions: EncodingDecisions
+  /// The format of the weights, and why.
+  let precision: Decision<EncoderPrecision>
   private let runner = MicroBatchRunner()
 
   /// The width of a vector.
   package var dimension: Int { transformer.configuration.width }
 
-  /// Loads a model directory; `declared` is what the tokenizer's files say about lengths.
+  /// Loads a model directory; `declared` is what the tokenizer's files say about lengths, `probe`
+  /// the sequences that `EncoderPrecision.auto` is decided on.
   package init(
     directory: String, options: EncoderOptions = .init(),
-    declared: Tokenizer.DeclaredLengths = .init()
+    declared: Tokenizer.DeclaredLengths = .init(), probe: [[Int32]] = []
   ) throws(RetortError) {
     let model = try ModelFiles(directory)
     let configuration = try ModelConfiguration(model)
@@ -34,7 +37,8 @@ package struct EncoderModel: Sendable {
     maxLength = try MaxLength.decide(
       model, positions: configuration.positions, declared: declared, asked: options.maxLength)
     var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
-    transformer = try Transformer(configuration, &reader)
+    let plain = try Transformer(configuration, &reader)
+    (transformer, precision) = try Self.pack(plain, options.precision, decisions, probe)
     pooling = decisions.pooling.value
     normalize = decisions.normalize.value
     ignored = reader.ignored
@@ -44,17 +48,62 @@ package struct EncoderModel: Sendable {
       reader.record.sorted() + [
         configuration.identity, "pooling \(pooling.rawValue)", "normalize \(normalize)",
         "length \(maxLength.value)",
-      ]
+      ] + (precision.value == .f32 ? [] : ["precision \(precision.value.rawValue)"])
+  }
+
+  /// The network in the precision asked for, or in the one that `auto` finds.
+  private static func pack(
+    _ plain: Transformer, _ asked: EncoderPrecision, _ decisions: EncodingDecisions,
+    _ probe: [[Int32]]
+  ) throws(RetortError) -> (Transformer, Decision<EncoderPrecision>) {
+    if let fixed = asked.fixed {
+      return (plain.packed(fixed), Decision(value: asked, reason: "as asked"))
+    }
+    let reference = plain.packed(.float32)
+    func vectors(_ transformer: Transformer) throws(RetortError) -> [Float] {
+      try MicroBatchRunner().run(
+        lengths: probe.map(\.count), width: transformer.configuration.width, threads: 1
+      ) { ops, indices in
+        pool(ops, transformer, decisions.pooling.value, RaggedBatch(indices.map { probe[$0] }))
+      }
+    }
+    let expected = try vectors(reference)
+    var reasons: [String] = []
+    for format in PrecisionChoice.candidates where !probe.isEmpty {
+      let transformer = plain.packed(format)
+      let cosine = PrecisionChoice.leastCosine(
+        expected, try vectors(transformer), width: plain.configuration.width)
+      let measured = "cosine to f32 at least \(rounded(cosine)) on the probe"
+      if cosine >= PrecisionChoice.leastCosine, let value = EncoderPrecision(format) {
+        return (transformer, Decision(value: value, reason: "auto: \(measured)"))
+      }
+      reasons.append("\(format.rawValue) has only a \(measured)")
+    }
+    let reason = reasons.isEmpty ? "no other is faster on this CPU" : reasons.joined(separator: "; ")
+    return (reference, Decision(value: .f32, reason: "auto: \(reason)"))
+  }
+
+  private static func rounded(_ cosine: Double) -> String {
+    // Downwards, so that what is printed is not better than what was found.
+    let tenThousandths = Int((max(cosine, 0) * 10_000).rounded(.down))
+    let digits = String(tenThousandths)
+    return tenThousandths >= 10_000
+      ? "1.0000" : "0." + String(repeating: "0", count: 4 - digits.count) + digits
+  }
+
+  private static func pool<Ops: Operators>(
+    _ ops: Ops, _ transformer: Transformer, _ pooling: Pooling, _ batch: RaggedBatch
+  ) -> Ops.Value {
+    let hidden = transformer.forward(ops, batch)
+    return switch pooling {
+    case .cls: ops.rows(hidden, batch.firstRows)
+    case .mean: ops.mean(hidden, offsets: batch.offsets)
+    }
   }
 
   /// One vector per sequence of the batch, [sequences × dimension].
   package func forward<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch) -> Ops.Value {
-    let hidden = transformer.forward(ops, batch)
-    let pooled =
-      switch pooling {
-      case .cls: ops.rows(hidden, batch.firstRows)
-      case .mean: ops.mean(hidden, offsets: batch.offsets)
-      }
+    let pooled = Self.pool(ops, transformer, pooling, batch)
     return normalize ? ops.normalize(pooled) : pooled
   }
 

@@ -1,3 +1,5 @@
+import CKernels
+
 /// What was understood of a model directory.
 public struct ModelSummary: Sendable, Codable {
   /// The family.
@@ -26,8 +28,10 @@ public struct ModelSummary: Sendable, Codable {
   public var maxLength: Decision<Int>
   /// Numbers in the weights that are used.
   public var parameters: Int
-  /// How the weights are held in memory.
-  public var precision: String
+  /// How the weights are held in memory, and why.
+  public var precision: Decision<EncoderPrecision>
+  /// The kernels that run on this CPU.
+  public var kernels: String
   /// How the weights are stored in the files.
   public var storedPrecision: [String]
   /// The kind of tokenizer.
@@ -53,7 +57,9 @@ extension ModelSummary {
       "normalise:     \(normalize.value ? "yes" : "no") (\(normalize.reason))",
       "max length:    \(maxLength.value) tokens (\(maxLength.reason))",
       "parameters:    \(parameters)",
-      "precision:     \(precision) (stored as \(storedPrecision.joined(separator: ", ")))",
+      "precision:     \(precision.value.rawValue) (\(precision.reason); stored as "
+        + storedPrecision.joined(separator: ", ") + ")",
+      "kernels:       \(kernels)",
       "tokenizer:     \(tokenizer)",
       "fingerprint:   \(fingerprint)",
     ]
@@ -63,5 +69,16 @@ extension ModelSummary {
     }
     lines += notes.map { "note: " + $0 }
     return lines.joined(separator: "\n")
+  }
+}
+
+/// What the instruction sets in use are called.
+enum KernelNames {
+  /// Such as `avx2 (int8 by maddubs, bf16 held as f32)`.
+  static var inUse: String {
+    let level = retort_level_in_use()
+    let name = String(cString: retort_level_name(level))
+    let bf16 = retort_has_bf16(level) ? "bf16 in hardware" : "bf16 held as f32"
+    return "\(name) (int8 by \(String(cString: retort_int8_name(level))), \(bf16))"
   }
 }

@@ -23,12 +23,14 @@ public final class TextEncoder: Sendable {
     // The configuration and the weights are looked at before the tokenizer: of a folder that lacks
     // all three the first is the one to name.
     let files = try ModelFiles(directory)
-    _ = try ModelConfiguration(files)
+    let configuration = try ModelConfiguration(files)
     _ = try TensorFiles(files)
     let tokenizer = try Tokenizer(directory: directory)
+    try tokenizer.check(against: configuration, directory: directory)
     let model = try EncoderModel(
-      directory: directory, options: options, declared: tokenizer.declaredMaxLength)
-    try tokenizer.check(against: model.transformer.configuration, directory: directory)
+      directory: directory, options: options, declared: tokenizer.declaredMaxLength,
+      probe: options.precision == .auto
+        ? precisionProbe.map { tokenizer.encode($0, maxLength: 64).ids } : [])
     self.model = model
     self.tokenizer = tokenizer
     summary = ModelSummary(model, tokenizer)
@@ -107,7 +109,8 @@ extension ModelSummary {
     normalize = model.decisions.normalize
     maxLength = model.maxLength
     parameters = model.parameters
-    precision = Precision.float32.rawValue
+    precision = model.precision
+    kernels = KernelNames.inUse
     storedPrecision = model.formats
     self.tokenizer = tokenizer.kind
     fingerprint = Models.fingerprint(of: model.identity + ["tokenizer " + tokenizer.fingerprint])

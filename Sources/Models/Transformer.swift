@@ -54,10 +54,10 @@ package struct Transformer: Sendable {
     let layer = layers[index]
     let attended = ops.attention(
       ops.linear(x, layer.attention), heads: configuration.heads, offsets: batch.offsets)
-    let middle = ops.layerNorm(
-      ops.linear(attended, layer.attentionOutput), residual: x, layer.attentionNorm)
-    let inner = ops.activate(ops.linear(middle, layer.inner), configuration.activation)
-    return ops.layerNorm(ops.linear(inner, layer.output), residual: middle, layer.outputNorm)
+    let middle = ops.project(
+      attended, layer.attentionOutput, residual: x, layer.attentionNorm)
+    return ops.feedForward(
+      middle, inner: layer.inner, configuration.activation, output: layer.output, layer.outputNorm)
   }
 
   /// The last layer's output, [tokens × d].

@@ -17,8 +17,16 @@ struct EncoderArguments: ParsableArguments {
   @Option(help: "Tokens of a text at most, special ones included (default: what the model says).")
   var maxLength: Int?
 
+  @Option(
+    help: """
+      Number format of the weights: f32, bf16, int8, or auto, the fastest whose vectors keep a \
+      cosine of 0.995 to those of f32 on built-in texts.
+      """)
+  var precision = EncoderPrecision.auto
+
   func options() -> EncoderOptions {
     var options = EncoderOptions()
+    options.precision = precision
     options.pooling = pooling
     options.normalize = normalize
     options.maxLength = maxLength
@@ -81,5 +89,6 @@ func stageShares(_ stages: BuildStageSeconds, withGraph: Bool = true) -> String 
     .joined(separator: ", ")
 }
 
+extension EncoderPrecision: ExpressibleByArgument {}
 extension TextFormat: ExpressibleByArgument {}
 extension RunFormat: ExpressibleByArgument {}

@@ -25,7 +25,8 @@ struct IndexInfoCommand: ParsableCommand {
       print(
         "              \(manifest.model.architecture), \(manifest.model.pooling) pooling, "
           + "\(manifest.model.normalized ? "normalised" : "not normalised"), "
-          + "up to \(manifest.model.maxLength) tokens, \(manifest.model.fingerprint.prefix(16))")
+          + "up to \(manifest.model.maxLength) tokens, \(manifest.model.precision ?? "f32"), "
+          + "\(manifest.model.fingerprint.prefix(16))")
       print(
         "graphs:       M \(manifest.graph.m), efConstruction \(manifest.graph.efConstruction), "
           + "seed \(manifest.graph.seed)")

@@ -27,6 +27,9 @@ struct ModelInfoCommand: ParsableCommand {
   @Option(help: "The longest sequence in tokens (default: what the files say).")
   var maxLength: Int?
 
+  @Option(help: "Number format of the weights: f32, bf16, int8 or auto (see `retort index build`).")
+  var precision = EncoderPrecision.auto
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -36,6 +39,7 @@ struct ModelInfoCommand: ParsableCommand {
       options.pooling = pooling
       options.normalize = normalize
       options.maxLength = maxLength
+      options.precision = precision
       let summary = try TextEncoder(
         directory: try modelFolder(directory), options: options
       ).summary

@@ -188,6 +188,6 @@ extension Manifest.Model {
     self.init(
       path: path, fingerprint: model.fingerprint, architecture: model.architecture.rawValue,
       pooling: model.pooling.value.rawValue, normalized: model.normalize.value,
-      maxLength: model.maxLength.value)
+      maxLength: model.maxLength.value, precision: model.precision.value.rawValue)
   }
 }

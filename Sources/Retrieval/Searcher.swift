@@ -51,6 +51,7 @@ public final class Searcher: Sendable {
     options.pooling = Pooling(rawValue: built.pooling)
     options.normalize = built.normalized
     options.maxLength = built.maxLength
+    options.precision = built.precision.flatMap(EncoderPrecision.init) ?? .f32
     let encoder = try TextEncoder(directory: folder, options: options)
     guard encoder.dimension == index.dimension else {
       throw RetortError(

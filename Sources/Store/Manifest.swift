@@ -21,11 +21,13 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var normalized: Bool
     /// Token ids a passage at most, special ones included.
     public var maxLength: Int
+    /// The number format the encoder computed in; nil means f32.
+    public var precision: String?
 
     /// Describes an encoder.
     public init(
       path: String, fingerprint: String, architecture: String, pooling: String, normalized: Bool,
-      maxLength: Int
+      maxLength: Int, precision: String? = nil
     ) {
       self.path = path
       self.fingerprint = fingerprint
@@ -33,6 +35,7 @@ public struct Manifest: Sendable, Codable, Equatable {
       self.pooling = pooling
       self.normalized = normalized
       self.maxLength = maxLength
+      self.precision = precision
     }
   }
 

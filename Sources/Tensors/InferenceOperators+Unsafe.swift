@@ -7,8 +7,8 @@ import Platform
 ///
 /// Not thread-safe: one workspace, one thread at a time.
 package struct InferenceOperators: Operators {
-  private let workspace: Workspace
-  private let level: retort_level
+  let workspace: Workspace
+  let level: retort_level
 
   /// Operators over `workspace`; `level` forces an instruction set.
   package init(workspace: Workspace, level: retort_level? = nil) {
@@ -42,13 +42,20 @@ package struct InferenceOperators: Operators {
     precondition(x.columns == weights.inputs, "a linear layer got rows of another width")
     let out = workspace.matrix(rows: x.rows, columns: weights.outputs)
     guard x.rows > 0 else { return out }
-    for row in 0..<x.rows {
-      out.row(row).update(from: weights.bias.pointer, count: out.columns)
+    switch weights.form {
+    case .packed(let packed):
+      let block = RowBlock(inputs: packed.inputs, outputs: packed.outputs)
+      for rows in block.ranges(x.rows) {
+        product(
+          x.row(rows.lowerBound), rows.count, packed, RETORT_IDENTITY, out.row(rows.lowerBound))
+      }
+    case .plain(let weight, let bias):
+      for row in 0..<x.rows { out.row(row).update(from: bias.pointer, count: out.columns) }
+      cblas_sgemm(
+        CblasRowMajor, CblasNoTrans, CblasTrans, Int32(x.rows), Int32(out.columns),
+        Int32(x.columns), 1, x.pointer, Int32(x.columns), weight.pointer, Int32(x.columns), 1,
+        out.pointer, Int32(out.columns))
     }
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasTrans, Int32(x.rows), Int32(out.columns),
-      Int32(x.columns), 1, x.pointer, Int32(x.columns), weights.weight.pointer,
-      Int32(x.columns), 1, out.pointer, Int32(out.columns))
     return out
   }
 
@@ -79,29 +86,13 @@ package struct InferenceOperators: Operators {
     let width = qkv.columns / 3
     precondition(qkv.columns == 3 * width && width % heads == 0 && offsets.last == qkv.rows)
     let size = width / heads
-    let scale = 1 / Float(size).squareRoot()
     let out = workspace.matrix(rows: qkv.rows, columns: width)
+    let longest = zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
+    let scratch = workspace.matrix(rows: 1, columns: retort_attention_scratch(longest, size))
     for (start, end) in zip(offsets, offsets.dropFirst()) where end > start {
-      let length = end - start
-      // Scores of a block of queries stay in the second-level cache between the two products.
-      let block = min(length, max(16, Self.scoreBlock / length))
-      let scores = workspace.matrix(rows: block, columns: length)
-      for head in 0..<heads {
-        let keys = qkv.row(start) + width + head * size
-        for first in stride(from: 0, to: length, by: block) {
-          let rows = min(block, length - first)
-          let queries = qkv.row(start + first) + head * size
-          cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(length), Int32(size), 1,
-            queries, Int32(qkv.columns), keys, Int32(qkv.columns), 0, scores.pointer,
-            Int32(length))
-          for row in 0..<rows { retort_softmax(level, scores.row(row), length, scale) }
-          cblas_sgemm(
-            CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(size), Int32(length), 1,
-            scores.pointer, Int32(length), keys + width, Int32(qkv.columns), 0,
-            out.row(start + first) + head * size, Int32(width))
-        }
-      }
+      retort_attention(
+        level, out.row(start), width, qkv.row(start), qkv.columns, end - start, heads, size,
+        1 / Float(size).squareRoot(), scratch.pointer)
     }
     return out
   }
@@ -140,9 +131,6 @@ package struct InferenceOperators: Operators {
     }
     return out
   }
-
-  /// Attention scores held at once, in floats: 256 KiB.
-  private static let scoreBlock = 1 << 16
 }
 
 /// Restricts OpenBLAS to the calling thread: we run whole micro-batches in parallel instead, and

@@ -31,6 +31,20 @@ package protocol Operators {
   /// `function` of every element.
   func activate(_ x: Value, _ function: Activation) -> Value
 
+  /// x Wᵀ + b, added to `residual` and normalised: the end of a layer's half.
+  ///
+  /// The same as `layerNorm(linear(x, weights), residual: residual, norm)`, which it is unless an
+  /// implementation can do both while the rows are at hand.
+  func project(
+    _ x: Value, _ weights: LinearWeights, residual: Value, _ norm: LayerNormWeights
+  ) -> Value
+
+  /// The feed-forward half of a layer: project(f(x W₁ᵀ + b₁), W₂, residual: x, norm).
+  func feedForward(
+    _ x: Value, inner: LinearWeights, _ function: Activation, output: LinearWeights,
+    _ norm: LayerNormWeights
+  ) -> Value
+
   /// Self-attention within every sequence.
   ///
   /// `qkv` is [tokens × 3d]: queries, keys and values side by side, each of `heads` heads of d/heads
@@ -45,4 +59,19 @@ package protocol Operators {
 
   /// Every row divided by its Euclidean length; a zero row stays zero.
   func normalize(_ x: Value) -> Value
+}
+
+extension Operators {
+  package func project(
+    _ x: Value, _ weights: LinearWeights, residual: Value, _ norm: LayerNormWeights
+  ) -> Value {
+    layerNorm(linear(x, weights), residual: residual, norm)
+  }
+
+  package func feedForward(
+    _ x: Value, inner: LinearWeights, _ function: Activation, output: LinearWeights,
+    _ norm: LayerNormWeights
+  ) -> Value {
+    project(activate(linear(x, inner), function), output, residual: x, norm)
+  }
 }

@@ -1,28 +1,50 @@
-/// The number format weights are held in. A property of the weights: forward passes do not know it.
-package enum Precision: String, Sendable, Codable {
-  /// IEEE 754 single precision.
-  case float32 = "f32"
-}
+import CKernels
 
 /// y = x Wᵀ + b.
 package struct LinearWeights: Sendable {
-  /// W, [outputs × inputs].
-  package var weight: Matrix
-  /// b, [1 × outputs].
-  package var bias: Matrix
+  /// W and b as they are held.
+  package enum Form: Sendable {
+    /// W [outputs × inputs] and b [1 × outputs], row-major: what training changes.
+    case plain(weight: Matrix, bias: Matrix)
+    /// Packed once for the matrix kernels.
+    case packed(PackedWeights)
+  }
 
-  /// Rows of W.
-  package var outputs: Int { weight.rows }
-  /// Columns of W.
-  package var inputs: Int { weight.columns }
-  /// How W is held.
-  package var precision: Precision { .float32 }
+  /// W and b.
+  package let form: Form
 
   /// Makes a layer; `bias` must be as wide as `weight` has rows.
   package init(weight: Matrix, bias: Matrix) {
     precondition(bias.count == weight.rows, "a linear layer needs one bias per output")
-    self.weight = weight
-    self.bias = bias
+    form = .plain(weight: weight, bias: bias)
+  }
+
+  /// A layer over packed weights.
+  package init(_ packed: PackedWeights) { form = .packed(packed) }
+
+  /// Rows of W.
+  package var outputs: Int {
+    switch form {
+    case .plain(let weight, _): weight.rows
+    case .packed(let packed): packed.outputs
+    }
+  }
+
+  /// Columns of W.
+  package var inputs: Int {
+    switch form {
+    case .plain(let weight, _): weight.columns
+    case .packed(let packed): packed.inputs
+    }
+  }
+
+  /// The same layer packed in `precision`; what is packed already stays as it is.
+  package func packed(
+    _ precision: Precision, level: retort_level = retort_level_in_use()
+  ) -> LinearWeights {
+    guard case .plain(let weight, let bias) = form else { return self }
+    return LinearWeights(
+      PackedWeights(weight: weight, bias: bias, precision: precision, level: level))
   }
 }
 

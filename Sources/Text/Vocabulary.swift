@@ -24,7 +24,7 @@ struct Vocabulary {
   /// The id of a piece.
   func id(of piece: String) -> Int32? {
     let bytes = Array(piece.utf8)
-    let entry = table[slot(of: bytes[...])]
+    let entry = table[slot(of: bytes, bytes.indices)]
     return entry < 0 ? nil : entries[Int(entry)].id
   }
 
@@ -103,7 +103,7 @@ struct Vocabulary {
 
   /// Adds a piece; false where it is there already.
   private mutating func add(_ range: Range<Int>, id: Int32) -> Bool {
-    let slot = slot(of: storage[range])
+    let slot = slot(of: storage, range)
     guard table[slot] < 0 else { return false }
     table[slot] = Int32(entries.count)
     entries.append((range, id))
@@ -111,14 +111,26 @@ struct Vocabulary {
     return true
   }
 
-  /// The slot of a piece, or the free one where it belongs; half of all slots are free.
-  private func slot(of piece: ArraySlice<UInt8>) -> Int {
+  /// The slot of a range of bytes, or the free one where they belong; half of all slots are free.
+  private func slot(of bytes: [UInt8], _ range: Range<Int>) -> Int {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for place in range { hash = (hash ^ UInt64(bytes[place])) &* 0x0000_0100_0000_01B3 }
     let mask = table.count - 1
-    var slot = Int(truncatingIfNeeded: Hashing.hash128(piece)) & mask
-    while table[slot] >= 0, storage[entries[Int(table[slot])].range] != piece {
+    var slot = Int(truncatingIfNeeded: Hashing.mix(hash)) & mask
+    while table[slot] >= 0, !isEqual(entries[Int(table[slot])].range, bytes, range) {
       slot = (slot + 1) & mask
     }
     return slot
+  }
+
+  /// Whether a stored piece has the bytes of a range.
+  private func isEqual(_ piece: Range<Int>, _ bytes: [UInt8], _ range: Range<Int>) -> Bool {
+    guard piece.count == range.count else { return false }
+    for place in 0..<piece.count
+    where storage[piece.lowerBound + place] != bytes[range.lowerBound + place] {
+      return false
+    }
+    return true
   }
 
   private func firstLine(of piece: ArraySlice<UInt8>) -> Int {

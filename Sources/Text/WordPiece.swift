@@ -50,7 +50,10 @@ struct WordPiece: Sendable {
     var short: [Vocabulary.Piece] = []
     short.reserveCapacity(pieces.count)
     let prefix = Array(settings.continuation.utf8)
-    for piece in pieces where !hidden.contains(piece.id) && !piece.bytes.isEmpty {
+    // Hidden ids lie together; a look into the set for each piece would cost as much as the trie.
+    let range = (hidden.min() ?? 0)...(hidden.max() ?? 0)
+    for piece in pieces where !piece.bytes.isEmpty {
+      if range.contains(piece.id), hidden.contains(piece.id) { continue }
       var fits = builder.insert(piece.bytes, value: piece.id, root: Self.initialRoot)
       if piece.bytes.count <= ShortPieceTable.longest { short.append(piece) }
       if piece.bytes.count > prefix.count, piece.bytes.starts(with: prefix) {

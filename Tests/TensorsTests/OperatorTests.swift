@@ -28,17 +28,44 @@ import Testing
   @Test(arguments: [(1, 1, 1), (3, 5, 7), (17, 64, 48), (130, 33, 65)])
   func `a linear layer is x times W transposed plus b`(rows: Int, inputs: Int, outputs: Int) {
     let x = random(rows, inputs, seed: 3)
-    let weights = LinearWeights(
-      weight: random(outputs, inputs, seed: 4), bias: random(1, outputs, seed: 5))
-    let y = ops.linear(x, weights).values
-    let (xs, ws, bs) = (x.values, weights.weight.values, weights.bias.values)
-    for row in 0..<rows {
-      for output in 0..<outputs {
-        var sum = Double(bs[output])
-        for input in 0..<inputs {
-          sum += Double(xs[row * inputs + input]) * Double(ws[output * inputs + input])
+    let weight = random(outputs, inputs, seed: 4)
+    let bias = random(1, outputs, seed: 5)
+    let plain = LinearWeights(weight: weight, bias: bias)
+    for weights in [plain, plain.packed(.float32)] {
+      #expect((weights.inputs, weights.outputs) == (inputs, outputs))
+      let y = ops.linear(x, weights).values
+      let (xs, ws, bs) = (x.values, weight.values, bias.values)
+      for row in 0..<rows {
+        for output in 0..<outputs {
+          let products = (0..<inputs).map { input -> Double in
+            Double(xs[row * inputs + input]) * Double(ws[output * inputs + input])
+          }
+          let sum = products.reduce(Double(bs[output]), +)
+          #expect(abs(Double(y[row * outputs + output]) - sum) <= 1e-5)
         }
-        #expect(abs(Double(y[row * outputs + output]) - sum) <= 1e-5)
+      }
+    }
+  }
+
+  @Test(arguments: Precision.allCases, [1, 5, 49])
+  func `fused halves of a layer equal their parts`(precision: Precision, rows: Int) {
+    let (width, wide) = (36, 70)
+    func layer(_ inputs: Int, _ outputs: Int, seed: UInt64) -> LinearWeights {
+      LinearWeights(
+        weight: random(outputs, inputs, seed: seed), bias: random(1, outputs, seed: seed + 1)
+      ).packed(precision)
+    }
+    let (inner, output) = (layer(width, wide, seed: 20), layer(wide, width, seed: 22))
+    let norm = LayerNormWeights(
+      weight: random(1, width, seed: 24), bias: random(1, width, seed: 25), epsilon: 1e-12)
+    let x = random(rows, width, seed: 26)
+    for function in [Activation.geluErf, .geluTanh, .relu, .tanh] {
+      let fused = ops.feedForward(x, inner: inner, function, output: output, norm).values
+      let hidden = ops.activate(ops.linear(x, inner), function)
+      let parts = ops.layerNorm(ops.linear(hidden, output), residual: x, norm).values
+      for (a, b) in zip(fused, parts) {
+        // The activation is rounded the same way inside a kernel; int8 may fall one code apart.
+        #expect(abs(a - b) <= (precision == .float32 ? 1e-5 : 0.05), "\(function)")
       }
     }
   }

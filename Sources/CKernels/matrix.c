@@ -1,0 +1,290 @@
+#include "retort_matrix.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "matrix_levels.h"
+#include "matrix_scalar.h"
+#include "retort_activation.h"
+
+// MARK: Packing
+
+size_t retort_step_inputs(retort_format format) {
+  return format == RETORT_FORMAT_INT8 ? 4 : format == RETORT_FORMAT_BF16 ? 2 : 1;
+}
+
+size_t retort_panel_bytes(retort_format format, size_t outputs, size_t inputs) {
+  size_t step = retort_step_inputs(format), bytes;
+  if (outputs > SIZE_MAX - RETORT_PANEL || inputs > SIZE_MAX - step) return 0;
+  size_t panels = (outputs + RETORT_PANEL - 1) / RETORT_PANEL;
+  size_t steps = (inputs + step - 1) / step;
+  if (__builtin_mul_overflow(panels, steps, &bytes)) return 0;
+  if (__builtin_mul_overflow(bytes, 4 * RETORT_PANEL, &bytes)) return 0;
+  return bytes;
+}
+
+// Where the value of (output, input) lies, in elements.
+static size_t place(size_t output, size_t input, size_t inputs, size_t step) {
+  size_t depth = (inputs + step - 1) / step * step;
+  return output / RETORT_PANEL * RETORT_PANEL * depth + input / step * step * RETORT_PANEL +
+         output % RETORT_PANEL * step + input % step;
+}
+
+void retort_pack_f32(float *panels, const float *weights, size_t outputs, size_t inputs) {
+  memset(panels, 0, retort_panel_bytes(RETORT_FORMAT_F32, outputs, inputs));
+  for (size_t o = 0; o < outputs; o++)
+    for (size_t i = 0; i < inputs; i++) panels[place(o, i, inputs, 1)] = weights[o * inputs + i];
+}
+
+static uint16_t rounded(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);  // stays a NaN
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static float widened(uint16_t value) {
+  uint32_t bits = (uint32_t)value << 16;
+  float result;
+  memcpy(&result, &bits, sizeof result);
+  return result;
+}
+
+void retort_round_to_bf16(float *values, size_t count) {
+  for (size_t i = 0; i < count; i++) values[i] = widened(rounded(values[i]));
+}
+
+void retort_pack_bf16(uint16_t *panels, const float *weights, size_t outputs, size_t inputs) {
+  memset(panels, 0, retort_panel_bytes(RETORT_FORMAT_BF16, outputs, inputs));
+  for (size_t o = 0; o < outputs; o++)
+    for (size_t i = 0; i < inputs; i++)
+      panels[place(o, i, inputs, 2)] = rounded(weights[o * inputs + i]);
+}
+
+// The largest |a + b| of pairs with equal sign that keeps 255·(a + b) within 16 bits.
+static const int pair_limit = 128;
+
+static int8_t code(float weight, float inverse) {
+  float value = rintf(weight * inverse);
+  return (int8_t)(value < -127 ? -127 : value > 127 ? 127 : value);
+}
+
+static int too_large(int a, int b) { return a + b > pair_limit || a + b < -pair_limit; }
+
+void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float *weights,
+                      size_t outputs, size_t inputs) {
+  memset(panels, 0, retort_panel_bytes(RETORT_FORMAT_INT8, outputs, inputs));
+  size_t filled = (outputs + RETORT_PANEL - 1) / RETORT_PANEL * RETORT_PANEL;
+  for (size_t o = outputs; o < filled; o++) {
+    scales[o] = 0;
+    sums[o] = 0;
+  }
+  for (size_t o = 0; o < outputs; o++, weights += inputs) {
+    float largest = 0, largest_pair = 0;
+    for (size_t i = 0; i < inputs; i++) largest = fmaxf(largest, fabsf(weights[i]));
+    // Of opposite signs the sum is smaller than either, so it need not be told apart.
+    for (size_t i = 0; i + 1 < inputs; i += 2)
+      largest_pair = fmaxf(largest_pair, fabsf(weights[i] + weights[i + 1]));
+    float scale = fmaxf(largest / 127, largest_pair / (float)pair_limit);
+    float inverse = scale > 0 ? 1 / scale : 0;
+    int32_t sum = 0;
+    for (size_t i = 0; i < inputs; i += 2) {
+      int8_t a = code(weights[i], inverse), b = i + 1 < inputs ? code(weights[i + 1], inverse) : 0;
+      // Rounding can put a pair one over: the one that was rounded up further gives way.
+      if (too_large(a, b)) {
+        float over_a = fabsf((float)a) - fabsf(weights[i] * inverse);
+        float over_b = fabsf((float)b) - fabsf(weights[i + 1] * inverse);
+        int8_t *gives = over_a >= over_b ? &a : &b;
+        *gives = (int8_t)(*gives > 0 ? *gives - 1 : *gives + 1);
+      }
+      panels[place(o, i, inputs, 4)] = a;
+      if (i + 1 < inputs) panels[place(o, i + 1, inputs, 4)] = b;
+      sum += a + b;
+    }
+    scales[o] = scale;
+    sums[o] = sum;
+  }
+}
+
+// MARK: Scalar reference, straight from the definitions
+
+static float activated(float value, retort_epilogue epilogue) {
+  if (epilogue == RETORT_GELU_ERF) {
+    retort_gelu_erf(RETORT_LEVEL_SCALAR, &value, &value, 1);
+  } else if (epilogue == RETORT_GELU_TANH) {
+    retort_gelu_tanh(RETORT_LEVEL_SCALAR, &value, &value, 1);
+  }
+  return value;
+}
+
+static void scalar_quantize_rows(uint8_t *codes, size_t stride, float *scales, int32_t *zeros,
+                                 const float *x, size_t rows, size_t columns, size_t x_stride) {
+  for (size_t r = 0; r < rows; r++, codes += stride, x += x_stride) {
+    float low = 0, high = 0, odd = 0, inverse, zero;
+    for (size_t i = 0; i < columns; i++) {
+      low = x[i] < low ? x[i] : low;
+      high = x[i] > high ? x[i] : high;
+      odd += 0 * x[i];
+    }
+    scales[r] = retort_quantizer(low, high, &inverse, &zero) + odd;
+    zeros[r] = (int32_t)zero;
+    for (size_t i = 0; i < stride; i++) {
+      float value = i < columns ? rintf(fmaf(x[i], inverse, zero)) : zero;
+      codes[i] = (uint8_t)(value > 0 ? (value < 255 ? value : 255) : 0);
+    }
+  }
+}
+
+static void scalar_product_int8(float *out, size_t out_stride, const uint8_t *codes, size_t stride,
+                                const float *scales, const int32_t *zeros, size_t rows,
+                                const retort_weights *weights, retort_epilogue epilogue) {
+  const int8_t *panels = weights->panels;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t o = 0; o < weights->outputs; o++) {
+      int32_t sum = 0;
+      for (size_t i = 0; i < weights->inputs; i++)
+        sum += (codes[r * stride + i] - zeros[r]) * panels[place(o, i, weights->inputs, 4)];
+      out[r * out_stride + o] = activated(
+          fmaf((float)sum, weights->scales[o] * scales[r], weights->bias[o]), epilogue);
+    }
+}
+
+static void scalar_product_f32(float *out, size_t out_stride, const float *x, size_t x_stride,
+                               size_t rows, const retort_weights *weights,
+                               retort_epilogue epilogue) {
+  const float *panels = weights->panels;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t o = 0; o < weights->outputs; o++) {
+      double sum = weights->bias[o];
+      for (size_t i = 0; i < weights->inputs; i++)
+        sum += (double)x[r * x_stride + i] * panels[place(o, i, weights->inputs, 1)];
+      out[r * out_stride + o] = activated((float)sum, epilogue);
+    }
+}
+
+static void scalar_product_bf16(float *out, size_t out_stride, const uint16_t *x, size_t stride,
+                                size_t rows, const retort_weights *weights,
+                                retort_epilogue epilogue) {
+  const uint16_t *panels = weights->panels;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t o = 0; o < weights->outputs; o++) {
+      double sum = weights->bias[o];
+      for (size_t i = 0; i < weights->inputs; i++)
+        sum += (double)widened(x[r * stride + i]) *
+               widened(panels[place(o, i, weights->inputs, 2)]);
+      out[r * out_stride + o] = activated((float)sum, epilogue);
+    }
+}
+
+static void scalar_attention(float *out, size_t out_stride, const float *qkv, size_t stride,
+                             size_t length, size_t heads, size_t size, float scale,
+                             float *scratch) {
+  size_t width = heads * size;
+  for (size_t head = 0; head < heads; head++)
+    for (size_t i = 0; i < length; i++) {
+      const float *query = qkv + i * stride + head * size;
+      for (size_t j = 0; j < length; j++) {
+        const float *key = qkv + j * stride + width + head * size;
+        double sum = 0;
+        for (size_t c = 0; c < size; c++) sum += (double)query[c] * key[c];
+        scratch[j] = (float)sum;
+      }
+      retort_softmax(RETORT_LEVEL_SCALAR, scratch, length, scale);
+      for (size_t c = 0; c < size; c++) {
+        double sum = 0;
+        for (size_t j = 0; j < length; j++)
+          sum += (double)scratch[j] * qkv[j * stride + 2 * width + head * size + c];
+        out[i * out_stride + head * size + c] = (float)sum;
+      }
+    }
+}
+
+static const matrix_kernels scalar = {
+    .quantize_rows = scalar_quantize_rows,
+    .product_int8 = scalar_product_int8,
+    .product_f32 = scalar_product_f32,
+    .product_bf16 = scalar_product_bf16,
+    .attention = scalar_attention,
+    .int8_name = "scalar",
+};
+
+// MARK: Dispatch
+
+static const matrix_kernels *kernels(retort_level level) {
+  if (!retort_level_available(level)) return &scalar;
+  switch (level) {
+#if defined(__x86_64__)
+    case RETORT_LEVEL_AVX512: return &retort_matrix_avx512;
+    case RETORT_LEVEL_AVX2: return &retort_matrix_avx2;
+#elif defined(__aarch64__)
+    case RETORT_LEVEL_NEON: return &retort_matrix_neon;
+#endif
+    default: return &scalar;
+  }
+}
+
+// The same for int8 products, which some CPUs of a level lack.
+static const matrix_kernels *int8_kernels(retort_level level) {
+#if defined(__x86_64__)
+  if (level == RETORT_LEVEL_AVX512 && !retort_cpu_has_vnni()) level = RETORT_LEVEL_AVX2;
+#elif defined(__aarch64__)
+  if (level == RETORT_LEVEL_NEON && !retort_cpu_has_dotprod()) level = RETORT_LEVEL_SCALAR;
+#endif
+  return kernels(level);
+}
+
+const char *retort_int8_name(retort_level level) { return int8_kernels(level)->int8_name; }
+
+bool retort_has_bf16(retort_level level) {
+  const matrix_kernels *of_level = kernels(level);
+  return of_level == &scalar || (of_level->product_bf16 != NULL && retort_cpu_has_bf16());
+}
+
+void retort_quantize_rows(retort_level level, uint8_t *codes, size_t stride, float *scales,
+                          int32_t *zeros, const float *x, size_t rows, size_t columns,
+                          size_t x_stride) {
+  kernels(level)->quantize_rows(codes, stride, scales, zeros, x, rows, columns, x_stride);
+}
+
+void retort_product_int8(retort_level level, float *out, size_t out_stride, const uint8_t *codes,
+                         size_t stride, const float *scales, const int32_t *zeros, size_t rows,
+                         const retort_weights *weights, retort_epilogue epilogue) {
+  int8_kernels(level)->product_int8(out, out_stride, codes, stride, scales, zeros, rows, weights,
+                                    epilogue);
+}
+
+void retort_product_f32(retort_level level, float *out, size_t out_stride, const float *x,
+                        size_t x_stride, size_t rows, const retort_weights *weights,
+                        retort_epilogue epilogue) {
+  kernels(level)->product_f32(out, out_stride, x, x_stride, rows, weights, epilogue);
+}
+
+void retort_round_rows(retort_level level, uint16_t *out, size_t stride, const float *x,
+                       size_t rows, size_t columns, size_t x_stride) {
+  for (size_t r = 0; r < rows; r++, out += stride, x += x_stride) {
+    size_t done = 0;
+    if (kernels(level)->round_row && retort_cpu_has_bf16())
+      done = kernels(level)->round_row(out, x, columns);
+    for (size_t i = done; i < stride; i++) out[i] = i < columns ? rounded(x[i]) : 0;
+  }
+}
+
+void retort_product_bf16(retort_level level, float *out, size_t out_stride, const uint16_t *x,
+                         size_t stride, size_t rows, const retort_weights *weights,
+                         retort_epilogue epilogue) {
+  kernels(level)->product_bf16(out, out_stride, x, stride, rows, weights, epilogue);
+}
+
+void retort_attention(retort_level level, float *out, size_t out_stride, const float *qkv,
+                      size_t stride, size_t length, size_t heads, size_t size, float scale,
+                      float *scratch) {
+  if (length == 0) return;
+  kernels(level)->attention(out, out_stride, qkv, stride, length, heads, size, scale, scratch);
+}
+
+size_t retort_attention_scratch(size_t length, size_t size) {
+  size_t keys = (length + RETORT_PANEL - 1) / RETORT_PANEL * RETORT_PANEL;
+  size_t columns = (size + RETORT_PANEL - 1) / RETORT_PANEL * RETORT_PANEL;
+  // Keys and values of one head, and the scores of a tile of at most eight queries.
+  return keys * size + columns * length + 8 * keys;
+}

@@ -1,0 +1,433 @@
+// The kernels of retort_matrix.h over vectors of LANES floats, written once with the compiler's
+// vector types and included once per instruction set. The includer defines
+//   LANES, TARGET, NAME()  as for activation_lanes.h, which is included here
+//   ROWS, PANELS           rows and panels of a register tile
+//   TARGET_INT8, DOT4(sum, codes, weights)   four products per 32-bit lane, if it has them
+// Deliberately no include guard.
+
+#define KEEP_LANES
+#include "activation_lanes.h"
+
+#define vector NAME(vector)
+#define bits NAME(bits)
+#define integers NAME(integers)
+#define INLINE static inline __attribute__((always_inline)) TARGET
+// Vectors of a panel's step, and of a tile's.
+#define PARTS (RETORT_PANEL / LANES)
+#define WIDTH (PANELS * PARTS)
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+typedef int32_t NAME(integers) __attribute__((vector_size(LANES * 4)));
+
+INLINE vector NAME(activated)(vector v, const retort_epilogue epilogue) {
+  if (epilogue == RETORT_GELU_ERF) return NAME(gelu_erf_lanes)(v);
+  if (epilogue == RETORT_GELU_TANH) return NAME(gelu_tanh_lanes)(v);
+  return v;
+}
+
+// Stores a tile's row of `count` columns, of which the last panel may be cut.
+INLINE void NAME(store_row)(float *out, const vector *values, const int panels, size_t count) {
+  UNROLL for (int part = 0; part < panels * PARTS; part++) {
+    size_t first = (size_t)part * LANES;
+    if (first + LANES <= count) {
+      NAME(store)(out + first, values[part]);
+    } else if (first < count) {
+      NAME(store_part)(out + first, values[part], count - first);
+    }
+  }
+}
+
+// MARK: f32
+
+INLINE void NAME(sums_f32)(vector sums[ROWS][WIDTH], const int rows, const int panels,
+                           const float *x, size_t x_stride, const float *weights, size_t panel,
+                           size_t depth) {
+  UNROLL for (int r = 0; r < rows; r++)
+    UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (vector){0};
+  for (size_t k = 0; k < depth; k++) {
+    vector w[WIDTH];
+    UNROLL for (int p = 0; p < panels; p++)
+      UNROLL for (int c = 0; c < PARTS; c++)
+        w[p * PARTS + c] =
+            NAME(load)(weights + (size_t)p * panel + k * RETORT_PANEL + (size_t)c * LANES);
+    UNROLL for (int r = 0; r < rows; r++) {
+      vector value = NAME(splat)(x[(size_t)r * x_stride + k]);
+      UNROLL for (int c = 0; c < panels * PARTS; c++)
+        sums[r][c] = NAME(fma)(value, w[c], sums[r][c]);
+    }
+  }
+}
+
+INLINE void NAME(tile_f32)(const int rows, const int panels, float *out, size_t out_stride,
+                           const float *x, size_t x_stride, const retort_weights *weights,
+                           size_t first, const retort_epilogue epilogue) {
+  vector sums[ROWS][WIDTH];
+  size_t depth = weights->inputs, panel = depth * RETORT_PANEL;
+  NAME(sums_f32)(sums, rows, panels, x, x_stride, (const float *)weights->panels + first * panel,
+                 panel, depth);
+  size_t column = first * RETORT_PANEL;
+  UNROLL for (int c = 0; c < panels * PARTS; c++) {
+    vector bias = NAME(load)(weights->bias + column + (size_t)c * LANES);
+    UNROLL for (int r = 0; r < rows; r++)
+      sums[r][c] = NAME(activated)(sums[r][c] + bias, epilogue);
+  }
+  UNROLL for (int r = 0; r < rows; r++)
+    NAME(store_row)(out + (size_t)r * out_stride + column, sums[r], panels,
+                    weights->outputs - column);
+}
+
+// MARK: All tiles of a product
+
+// Calls TILE(rows, panels, first row, first panel) for every tile, with constants for the shape.
+#define TILE_ROWS(TILE, panels, row, count, panel)   \
+  switch (count) {                                   \
+    case 1: TILE(1, panels, row, panel); break;      \
+    case 2: TILE(2, panels, row, panel); break;      \
+    case 3: TILE(3, panels, row, panel); break;      \
+    case 4: TILE(4, panels, row, panel); break;      \
+    MORE_ROWS(TILE, panels, row, panel)              \
+  }
+#if ROWS == 4
+#define MORE_ROWS(TILE, panels, row, panel)
+#elif ROWS == 6
+#define MORE_ROWS(TILE, panels, row, panel)     \
+  case 5: TILE(5, panels, row, panel); break;   \
+  case 6: TILE(6, panels, row, panel); break;
+#else
+#define MORE_ROWS(TILE, panels, row, panel)     \
+  case 5: TILE(5, panels, row, panel); break;   \
+  case 6: TILE(6, panels, row, panel); break;   \
+  case 7: TILE(7, panels, row, panel); break;   \
+  case 8: TILE(8, panels, row, panel); break;
+#endif
+#define TILE_PANELS(TILE, panels, panel)                            \
+  for (size_t row = 0; row < rows; row += ROWS) {                   \
+    size_t count = rows - row < ROWS ? rows - row : ROWS;           \
+    TILE_ROWS(TILE, panels, row, count, panel)                      \
+  }
+#if PANELS == 1
+#define TILES(TILE, total) \
+  for (size_t panel = 0; panel < total; panel++) TILE_PANELS(TILE, 1, panel)
+#else
+#define TILES(TILE, total)                                          \
+  {                                                                 \
+    size_t panel = 0;                                               \
+    for (; panel + 3 <= total; panel += 3) TILE_PANELS(TILE, 3, panel)  \
+    if (total - panel == 2) TILE_PANELS(TILE, 2, panel)             \
+    if (total - panel == 1) TILE_PANELS(TILE, 1, panel)             \
+  }
+#endif
+
+INLINE void NAME(tiles_f32)(float *out, size_t out_stride, const float *x, size_t x_stride,
+                            size_t rows, const retort_weights *weights,
+                            const retort_epilogue epilogue) {
+  size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
+#define TILE(count, panels, row, panel)                                                   \
+  NAME(tile_f32)(count, panels, out + row * out_stride, out_stride, x + row * x_stride,   \
+                 x_stride, weights, panel, epilogue)
+  TILES(TILE, total)
+#undef TILE
+}
+
+static TARGET void NAME(product_f32)(float *out, size_t out_stride, const float *x,
+                                     size_t x_stride, size_t rows, const retort_weights *weights,
+                                     retort_epilogue epilogue) {
+#define PRODUCT(e) NAME(tiles_f32)(out, out_stride, x, x_stride, rows, weights, e)
+  switch (epilogue) {
+    case RETORT_GELU_ERF: PRODUCT(RETORT_GELU_ERF); break;
+    case RETORT_GELU_TANH: PRODUCT(RETORT_GELU_TANH); break;
+    default: PRODUCT(RETORT_IDENTITY);
+  }
+#undef PRODUCT
+}
+
+// MARK: int8
+
+// The codes of 4·LANES values.
+INLINE void NAME(store_codes)(uint8_t *codes, const float *x, float inverse, float zero) {
+  vector v[4];
+  UNROLL for (int part = 0; part < 4; part++)
+    v[part] = NAME(fma)(NAME(load)(x + part * LANES), NAME(splat)(inverse), NAME(splat)(zero));
+  STORE_CODES(codes, v[0], v[1], v[2], v[3]);
+}
+
+static TARGET void NAME(quantize_rows)(uint8_t *codes, size_t stride, float *scales,
+                                       int32_t *zeros, const float *x, size_t rows,
+                                       size_t columns, size_t x_stride) {
+  size_t whole = columns / LANES * LANES;
+  for (size_t r = 0; r < rows; r++, codes += stride, x += x_stride) {
+    // 0 · inf and 0 · NaN are NaN: what is not finite shows in `odd`.
+    vector low = {0}, high = {0}, odd = {0};
+    for (size_t i = 0; i < whole; i += LANES) {
+      vector v = NAME(load)(x + i);
+      low = NAME(min)(v, low);
+      high = NAME(max)(v, high);
+      odd = NAME(fma)(v, NAME(splat)(0), odd);
+    }
+    if (whole < columns) {
+      vector v = NAME(load_part)(x + whole, columns - whole, 0);
+      low = NAME(min)(v, low);
+      high = NAME(max)(v, high);
+      odd = NAME(fma)(v, NAME(splat)(0), odd);
+    }
+    float lowest = 0, highest = 0;
+    for (int lane = 0; lane < LANES; lane++) {
+      lowest = low[lane] < lowest ? low[lane] : lowest;
+      highest = high[lane] > highest ? high[lane] : highest;
+    }
+    float inverse, zero;
+    scales[r] = retort_quantizer(lowest, highest, &inverse, &zero) + NAME(sum)(odd);
+    zeros[r] = (int32_t)zero;
+    size_t i = 0;
+    for (; i + 4 * LANES <= columns; i += 4 * LANES) NAME(store_codes)(codes + i, x + i, inverse, zero);
+    if (i < columns) {
+      float values[4 * LANES] = {0};
+      uint8_t rest[4 * LANES];
+      __builtin_memcpy(values, x + i, (columns - i) * sizeof(float));
+      NAME(store_codes)(rest, values, inverse, zero);
+      __builtin_memcpy(codes + i, rest, columns - i);
+    }
+    for (size_t i = columns; i < stride; i++) codes[i] = (uint8_t)zero;
+  }
+}
+
+#ifdef DOT4
+#define INLINE_INT8 static inline __attribute__((always_inline)) TARGET_INT8
+
+INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, size_t out_stride,
+                                 const uint8_t *codes, size_t stride, const float *scales,
+                                 const int32_t *zeros, const retort_weights *weights, size_t first,
+                                 const retort_epilogue epilogue) {
+  integers sums[ROWS][WIDTH];
+  UNROLL for (int r = 0; r < rows; r++)
+    UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (integers){0};
+  size_t depth = (weights->inputs + 3) / 4 * 4, panel = depth * RETORT_PANEL;
+  const int8_t *from = (const int8_t *)weights->panels + first * panel;
+  for (size_t k = 0; k < depth; k += 4) {
+    integers w[WIDTH];
+    UNROLL for (int p = 0; p < panels; p++)
+      UNROLL for (int c = 0; c < PARTS; c++)
+        __builtin_memcpy(&w[p * PARTS + c],
+                         from + (size_t)p * panel + k * RETORT_PANEL + (size_t)c * LANES * 4,
+                         sizeof w[0]);
+    UNROLL for (int r = 0; r < rows; r++) {
+      int32_t four;
+      __builtin_memcpy(&four, codes + (size_t)r * stride + k, sizeof four);
+      UNROLL for (int c = 0; c < panels * PARTS; c++)
+        sums[r][c] = DOT4(sums[r][c], (integers){0} + four, w[c]);
+    }
+  }
+  size_t column = first * RETORT_PANEL;
+  UNROLL for (int r = 0; r < rows; r++) {
+    vector values[WIDTH];
+    UNROLL for (int c = 0; c < panels * PARTS; c++) {
+      size_t at = column + (size_t)c * LANES;
+      integers shift;
+      __builtin_memcpy(&shift, weights->sums + at, sizeof shift);
+      vector exact = __builtin_convertvector(sums[r][c] - shift * (zeros[r] - DOT4_OFFSET), vector);
+      vector scale = NAME(load)(weights->scales + at) * scales[r];
+      values[c] = NAME(activated)(NAME(fma)(exact, scale, NAME(load)(weights->bias + at)), epilogue);
+    }
+    NAME(store_row)(out + (size_t)r * out_stride + column, values, panels,
+                    weights->outputs - column);
+  }
+}
+
+INLINE_INT8 void NAME(tiles_int8)(float *out, size_t out_stride, const uint8_t *codes,
+                                  size_t stride, const float *scales, const int32_t *zeros,
+                                  size_t rows, const retort_weights *weights,
+                                  const retort_epilogue epilogue) {
+  size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
+#define TILE(count, panels, row, panel)                                                       \
+  NAME(tile_int8)(count, panels, out + row * out_stride, out_stride, codes + row * stride,    \
+                  stride, scales + row, zeros + row, weights, panel, epilogue)
+  TILES(TILE, total)
+#undef TILE
+}
+
+static TARGET_INT8 void NAME(product_int8)(float *out, size_t out_stride, const uint8_t *codes,
+                                           size_t stride, const float *scales,
+                                           const int32_t *zeros, size_t rows,
+                                           const retort_weights *weights,
+                                           retort_epilogue epilogue) {
+#define PRODUCT(e) \
+  NAME(tiles_int8)(out, out_stride, codes, stride, scales, zeros, rows, weights, e)
+  switch (epilogue) {
+    case RETORT_GELU_ERF: PRODUCT(RETORT_GELU_ERF); break;
+    case RETORT_GELU_TANH: PRODUCT(RETORT_GELU_TANH); break;
+    default: PRODUCT(RETORT_IDENTITY);
+  }
+#undef PRODUCT
+}
+#endif
+
+// MARK: bf16 in hardware
+
+#ifdef DOT2
+#define INLINE_BF16 static inline __attribute__((always_inline)) TARGET_BF16
+
+INLINE_BF16 void NAME(tile_bf16)(const int rows, const int panels, float *out, size_t out_stride,
+                                 const uint16_t *x, size_t stride, const retort_weights *weights,
+                                 size_t first, const retort_epilogue epilogue) {
+  vector sums[ROWS][WIDTH];
+  UNROLL for (int r = 0; r < rows; r++)
+    UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (vector){0};
+  size_t depth = (weights->inputs + 1) / 2 * 2, panel = depth * RETORT_PANEL;
+  const uint16_t *from = (const uint16_t *)weights->panels + first * panel;
+  for (size_t k = 0; k < depth; k += 2) {
+    integers w[WIDTH];
+    UNROLL for (int p = 0; p < panels; p++)
+      UNROLL for (int c = 0; c < PARTS; c++)
+        __builtin_memcpy(&w[p * PARTS + c],
+                         from + (size_t)p * panel + k * RETORT_PANEL + (size_t)c * LANES * 2,
+                         sizeof w[0]);
+    UNROLL for (int r = 0; r < rows; r++) {
+      int32_t two;
+      __builtin_memcpy(&two, x + (size_t)r * stride + k, sizeof two);
+      UNROLL for (int c = 0; c < panels * PARTS; c++)
+        sums[r][c] = DOT2(sums[r][c], (integers){0} + two, w[c]);
+    }
+  }
+  size_t column = first * RETORT_PANEL;
+  UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int c = 0; c < panels * PARTS; c++)
+      sums[r][c] = NAME(activated)(
+          sums[r][c] + NAME(load)(weights->bias + column + (size_t)c * LANES), epilogue);
+    NAME(store_row)(out + (size_t)r * out_stride + column, sums[r], panels,
+                    weights->outputs - column);
+  }
+}
+
+INLINE_BF16 void NAME(tiles_bf16)(float *out, size_t out_stride, const uint16_t *x, size_t stride,
+                                  size_t rows, const retort_weights *weights,
+                                  const retort_epilogue epilogue) {
+  size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
+#define TILE(count, panels, row, panel)                                                       \
+  NAME(tile_bf16)(count, panels, out + row * out_stride, out_stride, x + row * stride, stride, \
+                  weights, panel, epilogue)
+  TILES(TILE, total)
+#undef TILE
+}
+
+static TARGET_BF16 void NAME(product_bf16)(float *out, size_t out_stride, const uint16_t *x,
+                                           size_t stride, size_t rows,
+                                           const retort_weights *weights,
+                                           retort_epilogue epilogue) {
+#define PRODUCT(e) NAME(tiles_bf16)(out, out_stride, x, stride, rows, weights, e)
+  switch (epilogue) {
+    case RETORT_GELU_ERF: PRODUCT(RETORT_GELU_ERF); break;
+    case RETORT_GELU_TANH: PRODUCT(RETORT_GELU_TANH); break;
+    default: PRODUCT(RETORT_IDENTITY);
+  }
+#undef PRODUCT
+}
+#endif
+
+// MARK: Attention
+
+// row[i] becomes exp(scale·(row[i] − max)) for i < count and 0 up to whole vectors; gives 1/sum.
+INLINE float NAME(exponentials)(float *row, size_t count, float scale) {
+  size_t whole = count / LANES * LANES, rest = count - whole;
+  vector largest = NAME(splat)(row[0]);
+  for (size_t i = 0; i < whole; i += LANES) largest = NAME(max)(NAME(load)(row + i), largest);
+  if (rest) largest = NAME(max)(NAME(load_part)(row + whole, rest, row[0]), largest);
+  float top = largest[0];
+  for (int lane = 1; lane < LANES; lane++) top = top < largest[lane] ? largest[lane] : top;
+  vector sums = {0}, shift = NAME(splat)(-top * scale);
+  for (size_t i = 0; i < whole; i += LANES) {
+    vector e = NAME(exp)(NAME(fma)(NAME(load)(row + i), NAME(splat)(scale), shift));
+    NAME(store)(row + i, e);
+    sums += e;
+  }
+  float total = NAME(sum)(sums);
+  if (rest) {
+    vector e = NAME(exp)(
+        NAME(fma)(NAME(load_part)(row + whole, rest, top), NAME(splat)(scale), shift));
+    for (size_t lane = 0; lane < LANES; lane++) {
+      row[whole + lane] = lane < rest ? e[lane] : 0;
+      total += lane < rest ? e[lane] : 0;
+    }
+  }
+  return 1.0f / total;
+}
+
+// scores[r][j] = queries[r] · keys[j] for the panels of keys.
+INLINE void NAME(tile_scores)(const int rows, const int panels, float *scores, size_t scores_stride,
+                              const float *queries, size_t stride, const float *keys, size_t size,
+                              size_t first) {
+  vector sums[ROWS][WIDTH];
+  size_t panel = size * RETORT_PANEL;
+  NAME(sums_f32)(sums, rows, panels, queries, stride, keys + first * panel, panel, size);
+  UNROLL for (int r = 0; r < rows; r++)
+    UNROLL for (int c = 0; c < panels * PARTS; c++)
+      NAME(store)(scores + (size_t)r * scores_stride + first * RETORT_PANEL + (size_t)c * LANES,
+                  sums[r][c]);
+}
+
+// out[r] = inverse[r] · Σⱼ weights[r][j] values[j] for the panels of values.
+INLINE void NAME(tile_mix)(const int rows, const int panels, float *out, size_t out_stride,
+                           const float *weights, size_t stride, const float *inverse,
+                           const float *values, size_t length, size_t size, size_t first) {
+  vector sums[ROWS][WIDTH];
+  size_t panel = length * RETORT_PANEL, column = first * RETORT_PANEL;
+  NAME(sums_f32)(sums, rows, panels, weights, stride, values + first * panel, panel, length);
+  UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] *= inverse[r];
+    NAME(store_row)(out + (size_t)r * out_stride + column, sums[r], panels, size - column);
+  }
+}
+
+static TARGET void NAME(attention)(float *out, size_t out_stride, const float *qkv, size_t stride,
+                                   size_t length, size_t heads, size_t size, float scale,
+                                   float *scratch) {
+  size_t key_panels = (length + RETORT_PANEL - 1) / RETORT_PANEL;
+  size_t value_panels = (size + RETORT_PANEL - 1) / RETORT_PANEL;
+  size_t scores_stride = key_panels * RETORT_PANEL, width = heads * size;
+  float *keys = scratch;
+  float *values = keys + key_panels * RETORT_PANEL * size;
+  float *scores = values + value_panels * RETORT_PANEL * length;
+  for (size_t head = 0; head < heads; head++) {
+    const float *q = qkv + head * size, *k = q + width, *v = k + width;
+    for (size_t j = 0; j < key_panels * RETORT_PANEL; j++) {
+      float *to = keys + j / RETORT_PANEL * RETORT_PANEL * size + j % RETORT_PANEL;
+      if (j < length) {
+        for (size_t i = 0; i < size; i++) to[i * RETORT_PANEL] = k[j * stride + i];
+      } else {
+        for (size_t i = 0; i < size; i++) to[i * RETORT_PANEL] = 0;
+      }
+    }
+    for (size_t p = 0; p < value_panels; p++) {
+      float *to = values + p * RETORT_PANEL * length;
+      size_t count = size - p * RETORT_PANEL < RETORT_PANEL ? size - p * RETORT_PANEL : RETORT_PANEL;
+      for (size_t j = 0; j < length; j++, to += RETORT_PANEL) {
+        __builtin_memcpy(to, v + j * stride + p * RETORT_PANEL, count * sizeof(float));
+        for (size_t i = count; i < RETORT_PANEL; i++) to[i] = 0;
+      }
+    }
+    for (size_t start = 0; start < length; start += ROWS) {
+      size_t rows = length - start < ROWS ? length - start : ROWS;
+      const float *queries = q + start * stride;
+      float inverse[ROWS];
+#define TILE(count, panels, row, panel) \
+  NAME(tile_scores)(count, panels, scores, scores_stride, queries, stride, keys, size, panel)
+      TILES(TILE, key_panels)
+#undef TILE
+      for (size_t r = 0; r < rows; r++)
+        inverse[r] = NAME(exponentials)(scores + r * scores_stride, length, scale);
+#define TILE(count, panels, row, panel)                                                   \
+  NAME(tile_mix)(count, panels, out + start * out_stride + head * size, out_stride, scores, \
+                 scores_stride, inverse, values, length, size, panel)
+      TILES(TILE, value_panels)
+#undef TILE
+    }
+  }
+}
+
+#undef vector
+#undef bits
+#undef integers
+#undef INLINE
+#undef KERNEL
+#undef LANES
+#undef TARGET
+#undef NAME

@@ -1,0 +1,29 @@
+// The kernels of one instruction set, as matrix.c dispatches to them.
+#ifndef MATRIX_LEVELS_H
+#define MATRIX_LEVELS_H
+
+#include "retort_matrix.h"
+
+typedef struct {
+  void (*quantize_rows)(uint8_t *, size_t, float *, int32_t *, const float *, size_t, size_t,
+                        size_t);
+  void (*product_int8)(float *, size_t, const uint8_t *, size_t, const float *, const int32_t *,
+                       size_t, const retort_weights *, retort_epilogue);
+  void (*product_f32)(float *, size_t, const float *, size_t, size_t, const retort_weights *,
+                      retort_epilogue);
+  // Rounds whole vectors of a row to bf16 and gives the number of values done. Null where there are
+  // no bf16 products.
+  size_t (*round_row)(uint16_t *, const float *, size_t);
+  void (*product_bf16)(float *, size_t, const uint16_t *, size_t, size_t, const retort_weights *,
+                       retort_epilogue);
+  void (*attention)(float *, size_t, const float *, size_t, size_t, size_t, size_t, float, float *);
+  const char *int8_name;
+} matrix_kernels;
+
+#if defined(__x86_64__)
+extern const matrix_kernels retort_matrix_avx2, retort_matrix_avx512;
+#elif defined(__aarch64__)
+extern const matrix_kernels retort_matrix_neon;
+#endif
+
+#endif

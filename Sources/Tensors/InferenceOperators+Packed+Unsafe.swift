@@ -1,0 +1,104 @@
+import CKernels
+
+/// How many rows go through consecutive products together, so that what one writes is still in the
+/// second-level cache when the next reads it.
+struct RowBlock {
+  private let rows: Int
+
+  /// Blocks whose wider side stays within 300 KB, in multiples of every kernel's tile.
+  init(inputs: Int, outputs: Int) {
+    let fitting = 300_000 / (max(inputs, outputs, 1) * MemoryLayout<Float>.stride)
+    rows = min(max(fitting / 24, 1), 4) * 24
+  }
+
+  /// 0..<count in blocks.
+  func ranges(_ count: Int) -> some Sequence<Range<Int>> {
+    stride(from: 0, to: count, by: rows).lazy.map { $0..<min($0 + rows, count) }
+  }
+}
+
+extension InferenceOperators {
+  /// out = f(x Wᵀ + b) for `count` adjacent rows.
+  func product(
+    _ x: UnsafePointer<Float>, _ count: Int, _ weights: PackedWeights, _ epilogue: retort_epilogue,
+    _ out: UnsafeMutablePointer<Float>
+  ) {
+    withUnsafePointer(to: weights.kernel) { kernel in
+      switch weights.format {
+      case .float32:
+        retort_product_f32(
+          level, out, weights.outputs, x, weights.inputs, count, kernel, epilogue)
+      case .bfloat16:
+        let stride = (weights.inputs + 1) / 2 * 2
+        let rounded = workspace.matrix(rows: count, columns: stride / 2)
+        rounded.pointer.withMemoryRebound(to: UInt16.self, capacity: count * stride) { rounded in
+          retort_round_rows(level, rounded, stride, x, count, weights.inputs, weights.inputs)
+          retort_product_bf16(
+            level, out, weights.outputs, rounded, stride, count, kernel, epilogue)
+        }
+      case .int8:
+        let stride = (weights.inputs + 3) / 4 * 4
+        let codes = workspace.matrix(rows: count, columns: stride / 4)
+        let scales = workspace.matrix(rows: 2, columns: count)
+        codes.pointer.withMemoryRebound(to: UInt8.self, capacity: count * stride) { codes in
+          scales.row(1).withMemoryRebound(to: Int32.self, capacity: count) { zeros in
+            retort_quantize_rows(
+              level, codes, stride, scales.pointer, zeros, x, count, weights.inputs,
+              weights.inputs)
+            retort_product_int8(
+              level, out, weights.outputs, codes, stride, scales.pointer, zeros, count, kernel,
+              epilogue)
+          }
+        }
+      }
+    }
+  }
+
+  package func project(
+    _ x: Matrix, _ weights: LinearWeights, residual: Matrix, _ norm: LayerNormWeights
+  ) -> Matrix {
+    guard case .packed(let packed) = weights.form else {
+      return layerNorm(linear(x, weights), residual: residual, norm)
+    }
+    precondition(x.columns == packed.inputs && residual.columns == packed.outputs)
+    let out = workspace.matrix(rows: x.rows, columns: packed.outputs)
+    for rows in RowBlock(inputs: packed.inputs, outputs: packed.outputs).ranges(x.rows) {
+      product(x.row(rows.lowerBound), rows.count, packed, RETORT_IDENTITY, out.row(rows.lowerBound))
+      normalize(out, rows, residual: residual, norm)
+    }
+    return out
+  }
+
+  package func feedForward(
+    _ x: Matrix, inner: LinearWeights, _ function: Activation, output: LinearWeights,
+    _ norm: LayerNormWeights
+  ) -> Matrix {
+    guard case .packed(let first) = inner.form, case .packed(let second) = output.form,
+      let epilogue = function.epilogue
+    else {
+      return project(activate(linear(x, inner), function), output, residual: x, norm)
+    }
+    precondition(x.columns == first.inputs && first.outputs == second.inputs)
+    precondition(second.outputs == x.columns)
+    let out = workspace.matrix(rows: x.rows, columns: second.outputs)
+    let block = RowBlock(inputs: first.inputs, outputs: first.outputs)
+    for rows in block.ranges(x.rows) {
+      let hidden = workspace.matrix(rows: rows.count, columns: first.outputs)
+      product(x.row(rows.lowerBound), rows.count, first, epilogue, hidden.pointer)
+      product(hidden.pointer, rows.count, second, RETORT_IDENTITY, out.row(rows.lowerBound))
+      normalize(out, rows, residual: x, norm)
+    }
+    return out
+  }
+
+  /// Normalises some rows of `x` in place, after adding those of `residual`.
+  private func normalize(
+    _ x: Matrix, _ rows: Range<Int>, residual: Matrix, _ norm: LayerNormWeights
+  ) {
+    for row in rows {
+      retort_layer_norm(
+        level, x.row(row), x.row(row), residual.row(row), norm.weight.pointer, norm.bias.pointer,
+        x.columns, norm.epsilon)
+    }
+  }
+}
