@@ -494,9 +494,9 @@ class Comparison:
             for engine in engines:
                 engine.ask("load", work, path, ours if engine.name in self.ours else batch)
                 engine.ask("latency", work, 1)
-            for number in range(self.arguments.rounds):
-                note(f"{work}, {threads} threads, round {number + 1}")
-                with quiet_machine():
+            with quiet_machine():
+                for number in range(self.arguments.rounds):
+                    note(f"{work}, {threads} threads, round {number + 1}")
                     for engine in engines:
                         samples[engine.name] += self.sample(engine, work)
             for name, values in samples.items():
