@@ -431,8 +431,12 @@ class Comparison:
         asked = self.arguments.peers
         if asked:
             return [name for name in asked.split(",") if name != "none"]
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            has_bf16 = any(flag in file.read() for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+        try:
+            with open("/proc/cpuinfo", encoding="utf-8") as file:
+                flags = set(file.read().split())
+        except OSError:
+            flags = set()
+        has_bf16 = not flags.isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
         return PEERS + (BF16_PEERS if has_bf16 else [])
 
     def model_folder(self):
