@@ -38,7 +38,7 @@ let package = Package(
       dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats", "CKernels"]),
-    .target(name: "Store", dependencies: ["Graph", "Platform", "CKernels", "CLZ4"]),
+    .target(name: "Store", dependencies: ["Graph", "Formats", "Platform", "CKernels", "CLZ4"]),
     .target(name: "Graph", dependencies: ["Platform", "CKernels"]),
     .target(name: "Text", dependencies: ["Platform"]),
     .target(name: "Formats", dependencies: ["Platform", "CZlib"]),
@@ -70,7 +70,7 @@ let package = Package(
       dependencies: [
         "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
       ]),
-    .testTarget(name: "RetortTests", dependencies: ["Retort"]),
+    .testTarget(name: "RetortTests", dependencies: ["Retort", "TestSupport"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "RetortCLITests",

@@ -23,18 +23,23 @@ public final class CorpusReader {
   }
 
   /// Opens `path`: a file, a BEIR folder, or `-` for standard input.
+  ///
+  /// - Parameter fields: the metadata fields of JSON lines to keep.
   public convenience init(
-    path: String, format: TextFormat = .auto, skipBadLines: Bool = false
+    path: String, format: TextFormat = .auto, skipBadLines: Bool = false,
+    fields: FieldSelection = .none
   ) throws(RetortError) {
-    try self.init(path: path, format: format, skipBadLines: skipBadLines, kind: .corpus)
+    try self.init(
+      path: path, format: format, skipBadLines: skipBadLines, kind: .corpus, fields: fields)
   }
 
   /// The same for queries, or for a part of the passages.
   package init(
-    path: String, format: TextFormat, skipBadLines: Bool, kind: Kind, shard: Shard = .whole
+    path: String, format: TextFormat, skipBadLines: Bool, kind: Kind, shard: Shard = .whole,
+    fields: FieldSelection = .none
   ) throws(RetortError) {
     records = try TextRecordReader(
-      path: path, format: format, member: kind.rawValue, skipBadLines: skipBadLines)
+      path: path, format: format, member: kind.rawValue, skipBadLines: skipBadLines, fields: fields)
     self.shard = shard
   }
 
@@ -48,7 +53,7 @@ public final class CorpusReader {
       }
       lineNumber = records.lines.lineNumber
       if record.isBlank { emptyTexts += 1 }
-      return Passage(id: record.id, text: record.text)
+      return Passage(id: record.id, text: record.text, fields: record.fields)
     }
     return nil
   }
@@ -58,6 +63,9 @@ public final class CorpusReader {
 
   /// The skipped lines by reason, such as `12 lines: missing field "id" (first: corpus.jsonl:17)`.
   public var badLineReport: [String] { records.bad.report }
+
+  /// Metadata left out so far because it cannot be filtered by, a sentence a field.
+  public var leftOutFields: [String] { records.leftOutFields }
 
   /// Bytes of the file read so far, compressed ones where it is gzip.
   public var bytesRead: Int { records.lines.bytesRead }

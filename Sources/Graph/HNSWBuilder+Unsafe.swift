@@ -2,13 +2,19 @@ import Platform
 
 // How a graph is built in parallel and yet always the same
 //
-// A node's top level comes from hash(seed, id), not from a shared generator. Nodes enter in id
-// order, in batches that grow with the graph (about 2% of it). All nodes of a batch search the
-// graph as it stood before the batch, in parallel, and write only their own lists, which nobody
-// reads yet. Then the reverse links are gathered, sorted by (target, source) and merged, in
-// parallel over targets, each of which is pruned by one thread alone. Neither step depends on
-// which thread did what, so the graph has the same bytes at any thread count. The price is that
-// nodes of one batch do not see each other directly; at 2% recall is not measurably lower.
+// A node's top level comes from hash(seed, id), not from a shared generator. Ids fall into windows,
+// each half as long as all before it, so that a graph can grow while later vectors are still being
+// made. The nodes of a window enter in the order of another such hash, in batches that grow with the
+// graph (about 2% of it). All nodes of a batch search the graph as it stood before the batch, in
+// parallel, and write only their own lists, which nobody reads yet. Then the reverse links are
+// gathered, sorted by (target, source) and merged, in parallel over targets, each of which is pruned
+// by one thread alone. Neither step depends on which thread did what, so the graph has the same
+// bytes at any thread count.
+//
+// The price is that nodes of one batch do not see each other. In a random order that costs a node
+// about one in twenty-five of its neighbours; in the order of the corpus it would cost most of them,
+// since the passages before and after are the ones most like it: on 21,090 sentences of articles
+// recall@10 at efSearch 100 was 0.975 in corpus order.
 //
 // A node whose level exceeds the graph's is a batch of its own: it becomes the entry point.
 
@@ -88,11 +94,14 @@ package struct HNSWBuilder: @unchecked Sendable {
   }
 
   private mutating func insertAll(from source: some VectorSource) throws(RetortError) {
+    /// The ids of the current window, in the order in which they enter, and how many have.
+    var window: [UInt32] = []
+    var entered = 0
     var next = 0
     while true {
       try Interruption.check()
-      let wanted = next + max(1, min(next / 50, 8192))
-      let (vectors, threads) = try source.take(upTo: wanted)
+      let end = entered < window.count ? links.count : Self.windowEnd(after: next)
+      let (vectors, threads) = try source.take(upTo: end)
       // Given back before it is known whether linking succeeded: an error ends the build anyway.
       defer { source.finished(next: next) }
       guard next < vectors.count else { return }
@@ -101,18 +110,24 @@ package struct HNSWBuilder: @unchecked Sendable {
           .limitExceeded,
           "a segment holds at most 2147483647 passages; split the corpus into shards")
       }
-      var end = min(vectors.count, wanted)
-      prepare(vectors, upTo: end, threads: threads)
-      if let higher = (next..<end).first(where: { links.level($0) > topLevel }) {
-        end = higher == next ? next + 1 : higher
+      prepare(vectors, upTo: min(vectors.count, end), threads: threads)
+      if entered == window.count {
+        window = Self.insertionOrder(of: next..<links.count, seed: parameters.seed)
+        entered = 0
+        try space.check(next..<links.count, threads: threads)
       }
-      try space.check(next..<end, threads: threads)
-      try insert(next..<end)
-      if links.level(next) > topLevel {
-        topLevel = links.level(next)
-        entryPoint = UInt32(next)
+      var last = min(window.count, entered + max(1, min(next / 50, 8192)))
+      if let higher = (entered..<last).first(where: { links.level(Int(window[$0])) > topLevel }) {
+        last = higher == entered ? entered + 1 : higher
       }
-      next = end
+      try insert(window[entered..<last])
+      let first = window[entered]
+      if links.level(Int(first)) > topLevel {
+        topLevel = links.level(Int(first))
+        entryPoint = first
+      }
+      next += last - entered
+      entered = last
     }
   }
 
@@ -127,12 +142,25 @@ package struct HNSWBuilder: @unchecked Sendable {
       }, expecting: vectors.count)
   }
 
-  private func insert(_ batch: Range<Int>) throws(RetortError) {
+  /// Where the window of ids ends that begins at `id`.
+  static func windowEnd(after id: Int) -> Int { max(1024, id + id / 2) }
+
+  /// Ids in the order of hash(seed, id).
+  static func insertionOrder(of ids: Range<Int>, seed: UInt64) -> [UInt32] {
+    let salt = Hashing.mix(seed &+ 0xD1B5_4A32_D192_ED03)
+    var keys = ids.map { id in
+      (hash: Hashing.mix(salt ^ UInt64(id)), id: UInt32(truncatingIfNeeded: id))
+    }
+    keys.sort { $0.hash < $1.hash || ($0.hash == $1.hash && $0.id < $1.id) }
+    return keys.map(\.id)
+  }
+
+  private func insert(_ batch: ArraySlice<UInt32>) throws(RetortError) {
     guard topLevel >= 0 else { return }
     try parallelForThrowing(batch.count, threads: threads) { item, worker throws(RetortError) in
       // A batch of a large graph takes seconds; an interruption must not.
       try Interruption.check()
-      try findNeighbors(of: UInt32(batch.lowerBound + item), scratch: scratches[worker])
+      try findNeighbors(of: batch[batch.startIndex + item], scratch: scratches[worker])
     }
     for layer in 0...topLevel { try linkBack(batch, layer: layer) }
   }
@@ -196,10 +224,10 @@ package struct HNSWBuilder: @unchecked Sendable {
   }
 
   /// Adds the reverse links of a batch on one layer and prunes the lists that overflow.
-  private func linkBack(_ batch: Range<Int>, layer: Int) throws(RetortError) {
+  private func linkBack(_ batch: ArraySlice<UInt32>, layer: Int) throws(RetortError) {
     var pairs: [UInt64] = []
-    for id in batch where links.level(id) >= layer {
-      for target in links.view(layer).list(UInt32(id)) {
+    for id in batch where links.level(Int(id)) >= layer {
+      for target in links.view(layer).list(id) {
         pairs.append(UInt64(target) << 32 | UInt64(id))
       }
     }

@@ -69,7 +69,7 @@ struct IndexAddCommand: ParsableCommand {
       do {
         let report = try IndexAddition.add(
           options, encoder: try Searcher.encoder(of: opened, at: folder),
-          modelPath: folder.map(absolutePath) ?? opened.manifest.model.path, quiet: quiet)
+          modelPath: folder.map(absolutePath) ?? opened.manifest.model?.path ?? "", quiet: quiet)
         try BuildReportPrinter(report: report, output: index, quiet: quiet, json: json).show()
       } catch let error as RetortError where error.code == .cancelled {
         throw RetortError(

@@ -7,7 +7,8 @@ struct IndexCommand: AsyncParsableCommand {
     abstract: "Build, change, describe and verify indexes.",
     subcommands: [
       IndexBuildCommand.self, IndexAddCommand.self, IndexDeleteCommand.self,
-      IndexMergeCommand.self, IndexInfoCommand.self, IndexVerifyCommand.self,
+      IndexMergeCommand.self, IndexExportCommand.self, IndexInfoCommand.self,
+      IndexVerifyCommand.self,
     ]
   )
 }

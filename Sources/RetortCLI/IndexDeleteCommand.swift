@@ -44,12 +44,12 @@ struct IndexDeleteCommand: ParsableCommand {
       if json { return try printJSON(report) }
       if let first = report.missing.first {
         writeError(
-          "warning: \(report.missing.count) ids belong to no passage, the first is "
+          "warning: no passage has \(report.missing.count) of the ids, such as "
             + "\"\(Display.sanitised(first))\"")
       }
       guard !quiet else { return }
       writeError(
-        "\(index): \(report.deleted) passages deleted, \(report.passages) left, generation "
+        "\(index): \(counted(report.deleted, "passage")) deleted, \(report.passages) left, generation "
           + "\(report.generation)")
     }
   }

@@ -19,18 +19,25 @@ struct IndexInfoCommand: ParsableCommand {
       let manifest = try PassageIndex(path: index).manifest
       if json { return try printJSON(manifest) }
       print("passages:     \(manifest.passages)")
-      print("dimension:    \(manifest.dimension), \(manifest.similarity)")
+      let metric = manifest.metric == .cosine ? "cosine" : "inner product"
+      print("dimension:    \(manifest.dimension), \(metric)")
       print("generation:   \(manifest.generation), format \(manifest.formatVersion)")
-      print("model:        \(manifest.model.path)")
-      print(
-        "              \(manifest.model.architecture), \(manifest.model.pooling) pooling, "
-          + "\(manifest.model.normalized ? "normalised" : "not normalised"), "
-          + "up to \(manifest.model.maxLength) tokens, \(manifest.model.precision ?? "f32"), "
-          + "\(manifest.model.fingerprint.prefix(16))")
+      if let model = manifest.model {
+        print("model:        \(model.path)")
+        print(
+          "              \(model.architecture), \(model.pooling) pooling, "
+            + "\(model.normalized ? "normalised" : "not normalised"), "
+            + "up to \(model.maxLength) tokens, \(model.precision ?? "f32"), "
+            + "\(model.fingerprint.prefix(16))")
+      } else {
+        print("model:        none, the vectors came from elsewhere")
+      }
       print(
         "graphs:       M \(manifest.graph.m), efConstruction \(manifest.graph.efConstruction), "
           + "seed \(manifest.graph.seed)")
-      print("size:         \(megabytes(manifest.bytes)) in \(manifest.segments.count) segments")
+      print(
+        "size:         \(megabytes(manifest.bytes)) in \(counted(manifest.segments.count, "segment"))"
+      )
       for segment in manifest.segments { show(segment) }
     }
   }
@@ -40,8 +47,11 @@ struct IndexInfoCommand: ParsableCommand {
     print("  passages:   \(segment.live), and \(segment.deleted) deleted")
     for source in segment.sources {
       print(
-        "  corpus:     \(source.path), \(source.truncatedTexts) texts truncated, "
+        "  corpus:     \(source.path)\(source.shard.map { " (\($0))" } ?? ""), \(source.truncatedTexts) texts truncated, "
           + "\(source.emptyTexts) empty, \(source.skippedLines) bad lines skipped")
+    }
+    if !segment.fields.isEmpty {
+      print("  fields:     \(segment.fields.joined(separator: ", "))")
     }
     let graph = segment.graph
     print(

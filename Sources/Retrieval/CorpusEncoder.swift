@@ -211,7 +211,7 @@ package struct CorpusEncoder {
     let staged = StagedBlock(
       first: report.count, dimension: encoder.dimension,
       vectors: encoded.vectors.littleEndianBytes,
-      passages: block.passages.map { (Array($0.id.utf8), []) },
+      passages: block.passages.map { (Array($0.id.utf8), [], []) },
       truncatedTexts: encoded.truncatedTexts, emptyTexts: block.emptyTexts,
       corpusHash: block.corpusHash)
     let bytes = budget.compute { clock.measure(\.write) { staged.encoded() } }

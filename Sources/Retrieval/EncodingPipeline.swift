@@ -1,6 +1,7 @@
 import Formats
 import Models
 import Platform
+import Store
 import Synchronization
 
 /// Reads a corpus on a thread of its own and encodes it on others, some blocks ahead of whoever
@@ -31,7 +32,7 @@ final class EncodingPipeline: Sendable {
   private let settings: Settings
   private let blocks: BoundedQueue<Message>
   private let units: BoundedQueue<Unit>
-  private let skipped = Mutex<(count: Int, report: [String])>((0, []))
+  private let skipped = Mutex<(count: Int, report: [String], fields: [String])>((0, [], []))
   private let familiar = Mutex<(unchanged: Int, reused: Int)>((0, 0))
   private let threads = Mutex<[StageTask<Void>]>([])
 
@@ -40,6 +41,9 @@ final class EncodingPipeline: Sendable {
 
   /// What was skipped and why, once all blocks have been taken.
   var badLineReport: [String] { skipped.withLock { $0.report } }
+
+  /// What metadata was left out, once all blocks have been taken.
+  var leftOutFields: [String] { skipped.withLock { $0.fields } }
 
   /// Passages left out because the index has them already, once all blocks have been taken.
   var unchanged: Int { familiar.withLock { $0.unchanged } }
@@ -72,7 +76,8 @@ final class EncodingPipeline: Sendable {
       } catch {
         _ = blocks.push(.failure(error))
       }
-      skipped.withLock { $0 = (source.value.badLines, source.value.badLineReport) }
+      let reader = source.value
+      skipped.withLock { $0 = (reader.badLines, reader.badLineReport, reader.leftOutFields) }
       units.close()
       blocks.close()
     }
@@ -196,6 +201,10 @@ final class EncodingPipeline: Sendable {
     var seed = Hashing.mix(
       UInt64(truncatingIfNeeded: hash) ^ UInt64(truncatingIfNeeded: hash >> 64))
     seed ^= UInt64(passage.id.utf8.count)
+    if !passage.fields.isEmpty {
+      seed ^= UInt64(
+        truncatingIfNeeded: Hashing.hash128(encodedFields(passage.fields), seed: seed))
+    }
     return Hashing.hash128(passage.text.utf8, seed: seed)
       ^ Hashing.hash128(passage.id.utf8, seed: ~seed)
   }

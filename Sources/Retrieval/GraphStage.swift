@@ -36,10 +36,11 @@ final class GraphStage: Sendable {
     return try task.value()
   }
 
-  /// Ends building without a graph.
+  /// Ends building without a graph. A batch that was begun is linked first, unless the user asked to
+  /// stop: the vectors' file must not be written anew while somebody reads it.
   func stop() {
     supply.cancel()
-    task.wait(atMost: 0.7)
+    task.wait(atMost: 60)
   }
 }
 

@@ -59,11 +59,13 @@ public struct IndexAddition {
     _ options: IndexAdditionOptions, encoder: TextEncoder, modelPath: String, quiet: Bool = false
   ) throws(RetortError) -> IndexBuildReport {
     // The corpus is opened first: a misspelt path must not leave anything behind.
+    let kept = try IndexFolder(options.index).manifest().keptFields
     let reader = try CorpusReader(
-      path: options.corpus, format: options.format, skipBadLines: options.skipBadLines)
+      path: options.corpus, format: options.format, skipBadLines: options.skipBadLines,
+      fields: FieldSelection(kept))
     let change = try IndexChange(IndexFolder(options.index), resumes: true)
     let manifest = change.index.manifest
-    guard encoder.fingerprint == manifest.model.fingerprint else {
+    guard encoder.fingerprint == manifest.model?.fingerprint else {
       change.cancelUnlessResumable()
       throw RetortError(
         .dimensionMismatch,
@@ -79,6 +81,7 @@ public struct IndexAddition {
     build.threads = options.threads
     build.resume = options.resume
     build.skipBadLines = options.skipBadLines
+    build.fields = kept
     let addition = IndexAddition(
       options: build, restart: options.restart, encoder: encoder, modelPath: modelPath,
       change: change, progress: ProgressReporter(quiet: quiet))
@@ -95,7 +98,7 @@ public struct IndexAddition {
     try prepare()
     var segment = SegmentBuilder(
       options: options, encoder: encoder, modelPath: modelPath, folder: change.folder,
-      progress: progress, known: KnownPassages(index: change.index))
+      progress: progress, known: try KnownPassages(change.index))
     let graph = try segment.run(reader)
     var report = segment.report
     guard let graph else {
@@ -107,7 +110,7 @@ public struct IndexAddition {
     let replaced = try replacedPassages()
     report.replaced = replaced.count
     let old = try change.segments(deleting: replaced)
-    let files = try change.folder.adopt(SegmentBuilder.files, generation: change.generation)
+    let files = try change.folder.adopt(segment.files, generation: change.generation)
     let manifest = try change.publish(
       old + [segment.describe(graph, generation: change.generation, files: files)])
     report.passages = manifest.passages

@@ -21,6 +21,10 @@ public struct IndexBuildOptions: Sendable {
   public var threads: Int
   /// Decides the graph's levels.
   public var seed: UInt64
+  /// The metadata fields of JSON lines to keep for filters; nil: all.
+  public var fields: [String]?
+  /// The share of the corpus that is read.
+  package var shard = Shard.whole
   /// Whether to go on with an unfinished build.
   public var resume: Bool
   /// Whether to replace a finished index or drop an unfinished build.
@@ -38,6 +42,7 @@ public struct IndexBuildOptions: Sendable {
     batchSize = 512
     threads = availableProcessors()
     seed = 42
+    fields = nil
     resume = false
     overwrite = false
     skipBadLines = false
@@ -106,6 +111,8 @@ struct BuildPlan: ResumePlan, Equatable {
   var seed: UInt64
   var batchSize: Int
   var skipBadLines: Bool
+  var fields: [String]?
+  var shard: Shard
   /// The generation that passages are added to; nil for a build.
   var base: Int?
   var generation: Int
@@ -122,6 +129,8 @@ struct BuildPlan: ResumePlan, Equatable {
     seed = options.seed
     batchSize = options.batchSize
     skipBadLines = options.skipBadLines
+    fields = options.fields?.sorted()
+    shard = options.shard
     self.base = base
     self.generation = generation
   }
@@ -133,6 +142,7 @@ struct BuildPlan: ResumePlan, Equatable {
     }
     let pairs: [(String, String, String)] = [
       ("the work", kind(self), kind(started)),
+      ("the shard", shard.name ?? "all", started.shard.name ?? "all"),
       ("--corpus", corpus, started.corpus), ("--format", format, started.format),
       ("the model (weights, tokenizer, pooling or --max-length)", model, started.model),
       ("--m", "\(m)", "\(started.m)"),
@@ -140,7 +150,23 @@ struct BuildPlan: ResumePlan, Equatable {
       ("--seed", "\(seed)", "\(started.seed)"),
       ("--batch-size", "\(batchSize)", "\(started.batchSize)"),
       ("--skip-bad-lines", "\(skipBadLines)", "\(started.skipBadLines)"),
+      (
+        "--fields", fields?.joined(separator: ",") ?? "all",
+        started.fields?.joined(separator: ",") ?? "all"
+      ),
     ]
     return pairs.first { $0.1 != $0.2 }.map { "\($0.0): now \($0.1), then \($0.2)" }
   }
+}
+
+extension FieldSelection {
+  /// The fields of these names; nil: all.
+  init(_ names: [String]?) {
+    self = names.map { $0.isEmpty ? .none : .only(Set($0)) } ?? .all
+  }
+}
+
+extension Shard {
+  /// The name of the share, nil for the whole.
+  var name: String? { self == .whole ? nil : String(suffix.dropFirst()) }
 }

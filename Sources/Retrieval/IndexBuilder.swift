@@ -42,7 +42,8 @@ public struct IndexBuilder {
     try options.validate()
     // The corpus is opened first: a misspelt path must not leave a folder behind.
     let reader = try CorpusReader(
-      path: options.corpus, format: options.format, skipBadLines: options.skipBadLines)
+      path: options.corpus, format: options.format, skipBadLines: options.skipBadLines,
+      kind: .corpus, shard: options.shard, fields: FieldSelection(options.fields))
     guard let (plan, lock) = try prepare() else { return report }
     defer { lock.release() }
     var segment = SegmentBuilder(
@@ -150,10 +151,11 @@ public struct IndexBuilder {
   /// Whether a finished index is what these options would make, as far as it can tell.
   private func isSameBuild(_ manifest: Manifest) -> Bool {
     let graph = manifest.graph
-    return manifest.segments.map { $0.sources.map(\.path) } == [[options.corpus]]
-      && manifest.model.fingerprint == encoder.fingerprint
+    return manifest.segments.count == 1 && manifest.sources.map(\.path) == [options.corpus]
+      && manifest.sources.map(\.shard) == [options.shard.name]
+      && manifest.model?.fingerprint == encoder.fingerprint
       && graph.m == options.m && graph.efConstruction == options.efConstruction
-      && graph.seed == options.seed
+      && graph.seed == options.seed && manifest.keptFields == options.fields?.sorted()
   }
 
   /// Leaves nothing behind of a build that failed before its first block: there is nothing to resume,
@@ -169,12 +171,13 @@ public struct IndexBuilder {
   private mutating func publish(
     _ plan: BuildPlan, _ segment: SegmentBuilder, _ graph: HNSWBuilder.Output
   ) throws(RetortError) {
-    let files = try folder.adopt(SegmentBuilder.files, generation: plan.generation)
+    let files = try folder.adopt(segment.files, generation: plan.generation)
     let manifest = Manifest(
       generation: plan.generation, dimension: encoder.dimension,
       model: Manifest.Model(encoder.summary, path: modelPath),
       graph: Manifest.GraphSettings(
         m: options.m, efConstruction: options.efConstruction, seed: options.seed),
+      keptFields: options.fields?.sorted(),
       segments: [segment.describe(graph, generation: plan.generation, files: files)])
     try folder.publish(manifest)
     report.passages = manifest.passages

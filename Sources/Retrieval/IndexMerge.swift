@@ -16,6 +16,19 @@ public struct IndexMergeReport: Sendable, Codable, Equatable {
   public var bytesBefore = 0, bytes = 0
   /// Seconds it took.
   public var seconds = 0.0
+
+  init(
+    segments: Int = 0, removed: Int = 0, passages: Int = 0, generation: Int = 0,
+    bytesBefore: Int = 0, bytes: Int = 0, seconds: Double = 0
+  ) {
+    self.segments = segments
+    self.removed = removed
+    self.passages = passages
+    self.generation = generation
+    self.bytesBefore = bytesBefore
+    self.bytes = bytes
+    self.seconds = seconds
+  }
 }
 
 /// Makes one segment of all, without the deleted passages.
@@ -66,7 +79,7 @@ public struct IndexMerge {
   private func mergedSegment() throws(RetortError) -> Manifest.Segment {
     let index = change.index
     let building = change.folder.buildingPath
-    try copyLive()
+    let fields = try copyLive()
     let vectors = try VectorFile(path: building + "/vectors.seg")
     progress.begin("graph", unit: "nodes", total: vectors.vectors.count)
     let settings = index.manifest.graph
@@ -80,30 +93,37 @@ public struct IndexMerge {
     return Manifest.Segment(
       name: IndexFolder.name(ofGeneration: change.generation), passages: vectors.vectors.count,
       sources: index.manifest.segments.flatMap(\.sources), graph: Manifest.GraphInfo(graph),
-      files: try change.folder.adopt(SegmentBuilder.files, generation: change.generation))
+      fields: fields,
+      files: try change.folder.adopt(
+        SegmentBuilder.files(fields: fields), generation: change.generation))
   }
 
-  /// Copies vectors, ids and texts of all passages that are not deleted.
-  private func copyLive() throws(RetortError) {
+  /// Copies vectors, ids, texts and fields of all passages that are not deleted; the fields' names.
+  private func copyLive() throws(RetortError) -> [String] {
     let index = change.index
     let building = change.folder.buildingPath
     progress.begin("copy", unit: "passages", total: index.manifest.passages)
     let vectors = try VectorFileWriter(
       path: building + "/vectors.seg", dimension: index.manifest.dimension)
     let passages = try PassageFileWriter(path: building + "/passages.seg", threads: threads)
+    let metadata = MetadataFileWriter()
     var copied = 0
     for segment in index.segments {
+      let fields = try segment.metadata.map(MetadataReader.init)
       try segment.passages.forEachText { place, text throws(RetortError) in
         guard !segment.isDeleted(place) else { return }
         try vectors.append(bytes: segment.vectors.vectors.vector(place).littleEndianBytes)
         try passages.append(id: Array(segment.passages.id(place).utf8), text: Array(text))
+        try metadata.append(fields?.fields(of: place) ?? [:])
         copied += 1
         if copied % 1024 == 0 { progress.update(copied) }
       }
     }
     try vectors.finish()
     try passages.finish()
+    let names = metadata.isEmpty ? [] : try metadata.finish(path: building + "/metadata.seg")
     progress.update(copied)
     progress.finishPhase()
+    return names
   }
 }

@@ -9,7 +9,7 @@ public struct SearchHit: Sendable, Equatable {
   /// The passage's number in the index, from 0: its place in the corpus, as long as the index is what
   /// one build made of it. A merge numbers passages anew, in the same order.
   public var number: Int
-  /// The inner product of query and passage vectors; higher is better.
+  /// The inner product of query and passage vectors, or their cosine; higher is better.
   public var score: Float
 
   /// A hit.
@@ -34,8 +34,10 @@ public enum SearchMode: Sendable, Equatable {
 public final class PassageIndex: Sendable {
   /// The folder.
   public let path: String
-  private let opened: OpenedIndex
+  let opened: OpenedIndex
   private let scratchPool = ScratchPool()
+  /// By the number of a segment's first passage, once somebody asked for fields.
+  private let metadata = Mutex<[Int: MetadataReader]>([:])
 
   /// Opens the index in folder `path`.
   public init(path: String) throws(RetortError) {
@@ -64,12 +66,31 @@ public final class PassageIndex: Sendable {
     return try segment.passages.id(number - segment.base)
   }
 
-  /// A passage with its text, deleted or not.
+  /// A passage with its text, deleted or not; `fields(of:)` has its metadata.
   public func passage(_ number: Int) throws(RetortError) -> Passage {
     let segment = try segment(of: number)
     return Passage(
       id: try segment.passages.id(number - segment.base),
       text: try segment.passages.text(number - segment.base))
+  }
+
+  /// The metadata of a passage, deleted or not.
+  ///
+  /// The first call for a segment reads the distinct values of all its fields.
+  public func fields(of number: Int) throws(RetortError) -> [String: [FieldValue]] {
+    let segment = try segment(of: number)
+    return try reader(of: segment)?.fields(of: number - segment.base) ?? [:]
+  }
+
+  /// What reads the fields of a segment's passages; nil where there are none.
+  private func reader(of segment: OpenedSegment) throws(RetortError) -> MetadataReader? {
+    guard let file = segment.metadata else { return nil }
+    return try metadata.withLock { known throws(RetortError) in
+      if let reader = known[segment.base] { return reader }
+      let reader = try MetadataReader(file)
+      known[segment.base] = reader
+      return reader
+    }
   }
 
   /// The number of the passage called `id`; nil where there is none, or none any more.
@@ -96,10 +117,17 @@ public final class PassageIndex: Sendable {
   /// searched one after the other and their answers merged by the same order, so an exact search
   /// over several finds what it would find in one.
   ///
-  /// - Parameter queries: row-major [queries × dimension].
+  /// With a selection only its passages are found, k of them wherever there are as many. A segment
+  /// few of whose passages are selected is not walked: its selected passages are scanned, which is
+  /// exact. The same is done where a walk meets too few of them.
+  ///
+  /// - Parameters:
+  ///   - queries: row-major [queries × dimension].
+  ///   - selection: what may be found, from `select`; nil: everything.
+  ///   - statistics: told what the search cost and how it was done.
   public func search(
-    _ queries: [Float], k: Int, mode: SearchMode, threads: Int = 1,
-    statistics: SearchStatistics? = nil
+    _ queries: [Float], k: Int, mode: SearchMode, among selection: PassageSelection? = nil,
+    threads: Int = 1, statistics: SearchStatistics? = nil
   ) throws(RetortError) -> [[SearchHit]] {
     guard queries.count % dimension == 0 else {
       throw RetortError(
@@ -110,22 +138,25 @@ public final class PassageIndex: Sendable {
     guard queries.allSatisfy(\.isFinite) else {
       throw RetortError(.badData, "a query vector holds NaN or infinity")
     }
+    var queries = queries
+    if manifest.metric == .cosine { queries.normalizeRows(of: dimension) }
     switch mode {
     case .exact:
-      return try scan(queries, k: k, threads: threads)
+      return try scan(queries, k: k, among: selection, threads: threads)
     case .graph(let efSearch):
-      return try walk(queries, k: k, efSearch: efSearch, threads: threads, statistics)
+      return try walk(
+        queries, k: k, efSearch: efSearch, among: selection, threads: threads, statistics)
     }
   }
 
   private func scan(
-    _ queries: [Float], k: Int, threads: Int
+    _ queries: [Float], k: Int, among selection: PassageSelection?, threads: Int
   ) throws(RetortError) -> [[SearchHit]] {
     var merged = [[SearchHit]](repeating: [], count: queries.count / dimension)
-    for segment in opened.segments {
+    for (place, segment) in opened.segments.enumerated() {
       let scan = ExactScan(
         vectors: segment.vectors.vectors, largestNorm: segment.vectors.largestNorm,
-        allowed: segment.live)
+        allowed: selection?.segments[place] ?? segment.live)
       for (q, found) in try scan.search(queries, k: k, threads: threads).enumerated() {
         merged[q].merge(found, base: segment.base, k: k)
       }
@@ -134,12 +165,17 @@ public final class PassageIndex: Sendable {
   }
 
   private func walk(
-    _ queries: [Float], k: Int, efSearch: Int, threads: Int, _ statistics: SearchStatistics?
+    _ queries: [Float], k: Int, efSearch: Int, among selection: PassageSelection?, threads: Int,
+    _ statistics: SearchStatistics?
   ) throws(RetortError) -> [[SearchHit]] {
     guard efSearch > 0 else {
       throw RetortError(.usage, "efSearch is \(efSearch) but must be at least 1 (usual: 100)")
     }
     let count = queries.count / dimension
+    let plans = opened.segments.enumerated().map {
+      SegmentPlan($0.element, selected: selection?.segments[$0.offset], k: k, efSearch: efSearch)
+    }
+    let scanned = Atomic(0)
     let results = OrderedResults<[SearchHit]>(count: count)
     let scratches = scratchPool.take(max(1, min(threads, count)))
     defer { scratchPool.put(scratches) }
@@ -147,17 +183,29 @@ public final class PassageIndex: Sendable {
       try Interruption.check()
       let query = Array(queries[(q * dimension)..<((q + 1) * dimension)])
       var merged: [SearchHit] = []
-      for segment in opened.segments {
-        let found = try segment.search(
-          query, k: k, efSearch: efSearch, scratch: scratches[worker])
-        merged.merge(found, base: segment.base, k: k)
+      for plan in plans {
+        let answer = try plan.search(query, scratch: scratches[worker])
+        merged.merge(answer.found, base: plan.segment.base, k: k)
+        scanned.add(answer.scanned, ordering: .relaxed)
       }
       results.set(q, merged)
     }
     statistics?.add(
       queries: count, scratches.reduce(0) { $0 + $1.distanceEvaluations },
-      scratches.reduce(0) { $0 + $1.hops })
+      scratches.reduce(0) { $0 + $1.hops }, scanned: scanned.load(ordering: .relaxed))
     return results.values
+  }
+
+  /// Reads and checks everything a search touches, so that no later one waits for the disk or for the
+  /// decoding of neighbour lists.
+  public func warm() throws(RetortError) {
+    for segment in opened.segments {
+      for file in [segment.vectors.file, segment.graph.file, segment.passages.file] {
+        try Interruption.check()
+        try file.verifyAll()
+      }
+      try segment.graph.graph.verifyLists()
+    }
   }
 
   /// Reads and checks everything: all checksums, every neighbour list, every id and text, that every
@@ -167,6 +215,7 @@ public final class PassageIndex: Sendable {
       for file in [segment.vectors.file, segment.passages.file, segment.graph.file] {
         try file.verifyAll()
       }
+      try segment.verifyMetadata()
       for place in 0..<segment.count {
         try Interruption.check()
         let id = try segment.passages.id(place)
@@ -194,15 +243,15 @@ public final class PassageIndex: Sendable {
 }
 
 extension OpenedSegment {
-  /// The `k` best live passages, by their places in the segment; fewer only where there are fewer.
-  func search(
-    _ query: [Float], k: Int, efSearch: Int, scratch: SearchScratch
-  ) throws(RetortError) -> [Neighbor] {
-    let found = try graph.graph.search(
-      query, vectors: vectors.vectors, k: k, efSearch: efSearch, allowed: live, scratch: scratch)
-    guard let live, found.count < min(k, live.population) else { return found }
-    // What is near was deleted: the walk met too few others.
-    return try SubsetScan(vectors: vectors.vectors).search(query, among: live.ids, k: k)
+  /// Reads all metadata.
+  fileprivate func verifyMetadata() throws(RetortError) {
+    guard let metadata else { return }
+    try metadata.file.verifyAll()
+    let reader = try MetadataReader(metadata)
+    for place in 0..<count {
+      try Interruption.check()
+      _ = try reader.fields(of: place)
+    }
   }
 }
 
@@ -234,20 +283,23 @@ extension [SearchHit] {
 
 /// What searches cost, added up over calls.
 public final class SearchStatistics: @unchecked Sendable {
-  /// Queries answered by graph walks.
+  /// Queries answered, exact ones not counted.
   public private(set) var queries = 0
   /// Inner products those walks computed.
   public private(set) var distanceEvaluations = 0
   /// Nodes those walks expanded.
   public private(set) var hops = 0
+  /// Passages scored by scans of selected passages, without a walk or after one.
+  public private(set) var scanned = 0
 
   /// Counters at zero. Not for use by several calls at once.
   public init() {}
 
-  func add(queries: Int, _ evaluations: Int, _ hops: Int) {
+  func add(queries: Int, _ evaluations: Int, _ hops: Int, scanned: Int) {
     self.queries += queries
     distanceEvaluations += evaluations
     self.hops += hops
+    self.scanned += scanned
   }
 }
 

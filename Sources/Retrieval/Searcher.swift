@@ -39,7 +39,12 @@ public final class Searcher: Sendable {
   public static func encoder(
     of index: PassageIndex, at model: String? = nil
   ) throws(RetortError) -> TextEncoder {
-    let built = index.manifest.model
+    guard let built = index.manifest.model else {
+      throw RetortError(
+        .usage,
+        "was built from vectors, not by a model: search it with vectors (--query-vectors)",
+        path: index.path)
+    }
     let folder = model ?? built.path
     guard FileSystem.kind(of: folder) == .folder else {
       throw RetortError(
@@ -72,8 +77,8 @@ public final class Searcher: Sendable {
   ///
   /// Queries longer than the encoder takes are cut; `truncated` says how many.
   public func search(
-    _ queries: [String], k: Int, mode: SearchMode, threads: Int,
-    statistics: SearchStatistics? = nil
+    _ queries: [String], k: Int, mode: SearchMode, among selection: PassageSelection? = nil,
+    threads: Int, statistics: SearchStatistics? = nil
   ) throws(RetortError) -> (hits: [[SearchHit]], truncated: Int, timings: Timings) {
     var timings = Timings()
     let start = monotonicSeconds()
@@ -86,7 +91,7 @@ public final class Searcher: Sendable {
     let encoded = monotonicSeconds()
     timings.encode = encoded - start
     let hits = try index.search(
-      vectors, k: k, mode: mode, threads: threads, statistics: statistics)
+      vectors, k: k, mode: mode, among: selection, threads: threads, statistics: statistics)
     timings.search = monotonicSeconds() - encoded
     return (hits, tokenized.count { $0.isTruncated }, timings)
   }

@@ -29,6 +29,8 @@ struct SegmentBuilder {
   let known: KnownPassages?
   /// What was done; complete after `run`.
   private(set) var report = IndexBuildReport()
+  /// The fields that some passages have; complete after `run`.
+  private(set) var fields: [String] = []
 
   init(
     options: IndexBuildOptions, encoder: TextEncoder, modelPath: String, folder: IndexFolder,
@@ -42,10 +44,15 @@ struct SegmentBuilder {
     self.known = known
   }
 
-  /// The files that `run` makes, by role.
-  static let files = [
-    "vectors": "vectors.seg", "passages": "passages.seg", "graph": "graph.seg",
-  ]
+  /// The files of a segment with these fields, by role.
+  static func files(fields: [String]) -> [String: String] {
+    var files = ["vectors": "vectors.seg", "passages": "passages.seg", "graph": "graph.seg"]
+    if !fields.isEmpty { files["metadata"] = "metadata.seg" }
+    return files
+  }
+
+  /// The files that `run` made, by role.
+  var files: [String: String] { Self.files(fields: fields) }
 
   /// Runs all stages; nil where the corpus holds nothing that the index does not.
   mutating func run(_ reader: CorpusReader) throws(RetortError) -> HNSWBuilder.Output? {
@@ -86,6 +93,7 @@ struct SegmentBuilder {
     try Interruption.check()
     progress.finishPhase()
     pipeline.badLineReport.forEach { progress.warn("skipped " + $0) }
+    pipeline.leftOutFields.forEach { progress.warn($0) }
     // Not the last block's count: bad lines after the last full block belong to none.
     report.skippedLines = pipeline.badLines
     report.unchanged = pipeline.unchanged
@@ -102,7 +110,7 @@ struct SegmentBuilder {
       return nil
     }
     progress.begin("graph", unit: "nodes", total: output.count)
-    try clock.measure(\.write) { () throws(RetortError) in try output.finish() }
+    fields = try clock.measure(\.write) { () throws(RetortError) in try output.finish() }
     let built = try graph.finish(count: output.count)
     let threads = options.threads
     try clock.measure(\.graph, threads: threads) { () throws(RetortError) in
@@ -146,7 +154,9 @@ struct SegmentBuilder {
     let staged = StagedBlock(
       first: output.count, dimension: encoder.dimension,
       vectors: encoded.vectors.littleEndianBytes,
-      passages: block.passages.map { (Array($0.id.utf8), Array($0.text.utf8)) },
+      passages: block.passages.map {
+        (Array($0.id.utf8), Array($0.text.utf8), encodedFields($0.fields))
+      },
       truncatedTexts: encoded.truncatedTexts, emptyTexts: block.emptyTexts,
       corpusHash: block.corpusHash)
     let bytes = budget.compute { clock.measure(\.write) { staged.encoded() } }
@@ -174,9 +184,9 @@ struct SegmentBuilder {
       name: IndexFolder.name(ofGeneration: generation), passages: report.added,
       sources: [
         Manifest.Corpus(
-          path: options.corpus, truncatedTexts: report.truncatedTexts,
+          path: options.corpus, shard: options.shard.name, truncatedTexts: report.truncatedTexts,
           emptyTexts: report.emptyTexts, skippedLines: report.skippedLines)
-      ], graph: Manifest.GraphInfo(graph), files: files)
+      ], graph: Manifest.GraphInfo(graph), fields: fields, files: files)
   }
 }
 
@@ -190,18 +200,21 @@ extension Manifest.GraphInfo {
   }
 }
 
-/// The files of vectors and of passages while they grow.
+/// The files of vectors, passages and metadata while they grow.
 private final class SegmentOutput {
   /// Passages appended.
   private(set) var count = 0
   private let vectors: VectorFileWriter
   private let passages: PassageFileWriter
+  private let metadata = MetadataFileWriter()
   private let vectorPath: String
+  private let metadataPath: String
   private let dimension: Int
 
   init(folder: IndexFolder, dimension: Int) throws(RetortError) {
     self.dimension = dimension
     vectorPath = folder.buildingPath + "/vectors.seg"
+    metadataPath = folder.buildingPath + "/metadata.seg"
     vectors = try VectorFileWriter(path: vectorPath, dimension: dimension)
     passages = try PassageFileWriter(path: folder.buildingPath + "/passages.seg", threads: 1)
   }
@@ -214,12 +227,22 @@ private final class SegmentOutput {
   func append(_ block: StagedBlock) throws(RetortError) {
     try vectors.append(bytes: block.vectors)
     try vectors.flush()
-    for passage in block.passages { try passages.append(id: passage.id, text: passage.text) }
+    for passage in block.passages {
+      try passages.append(id: passage.id, text: passage.text)
+      guard let fields = decodedFields(passage.fields) else {
+        throw RetortError(
+          .badData, "a block of the unfinished build has damaged metadata; start again",
+          path: FileSystem.parent(of: vectorPath))
+      }
+      try metadata.append(fields)
+    }
     count += block.passages.count
   }
 
-  func finish() throws(RetortError) {
+  /// Ends the files; the names of the fields.
+  func finish() throws(RetortError) -> [String] {
     try vectors.finish()
     try passages.finish()
+    return metadata.isEmpty ? [] : try metadata.finish(path: metadataPath)
   }
 }

@@ -2,6 +2,14 @@ import Foundation
 import Graph
 import Platform
 
+/// How scores are computed; higher is better.
+public enum Metric: String, Sendable, Codable, CaseIterable {
+  /// The inner product.
+  case innerProduct = "ip"
+  /// The cosine: the inner product of vectors scaled to length 1.
+  case cosine
+}
+
 /// What an index is: which files, made from what, how. The one mutable file of an index; it is
 /// written last and replaced atomically, so it never names a file that is not whole.
 ///
@@ -43,6 +51,8 @@ public struct Manifest: Sendable, Codable, Equatable {
   public struct Corpus: Sendable, Codable, Equatable {
     /// The path as it was given.
     public var path: String
+    /// Which share of the corpus was read, such as "-00003-of-00016"; nil: all of it.
+    public var shard: String?
     /// Passages whose text was longer than the encoder takes: their vectors know only the start.
     public var truncatedTexts: Int
     /// Passages without text.
@@ -51,8 +61,11 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var skippedLines: Int
 
     /// Describes a corpus.
-    public init(path: String, truncatedTexts: Int, emptyTexts: Int, skippedLines: Int) {
+    public init(
+      path: String, shard: String? = nil, truncatedTexts: Int, emptyTexts: Int, skippedLines: Int
+    ) {
       self.path = path
+      self.shard = shard
       self.truncatedTexts = truncatedTexts
       self.emptyTexts = emptyTexts
       self.skippedLines = skippedLines
@@ -108,7 +121,10 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var sources: [Corpus]
     /// The graph.
     public var graph: GraphInfo
-    /// The files by role: "vectors", "passages", "graph", and "deleted" where some are.
+    /// The names of the fields that some passages have, ascending.
+    public var fields: [String]
+    /// The files by role: "vectors", "passages", "graph", and where there are such things "metadata"
+    /// and "deleted".
     public var files: [String: File]
 
     /// Passages that searches find.
@@ -117,13 +133,14 @@ public struct Manifest: Sendable, Codable, Equatable {
     /// Describes a segment.
     public init(
       name: String, passages: Int, deleted: Int = 0, sources: [Corpus], graph: GraphInfo,
-      files: [String: File]
+      fields: [String] = [], files: [String: File]
     ) {
       self.name = name
       self.passages = passages
       self.deleted = deleted
       self.sources = sources
       self.graph = graph
+      self.fields = fields
       self.files = files
     }
   }
@@ -153,33 +170,39 @@ public struct Manifest: Sendable, Codable, Equatable {
   public var passages: Int
   /// Components a vector.
   public var dimension: Int
-  /// How scores are computed: "inner product".
-  public var similarity: String
-  /// The encoder.
-  public var model: Model
+  /// How scores are computed.
+  public var metric: Metric
+  /// The encoder; nil where the vectors came from elsewhere.
+  public var model: Model?
   /// How the graphs are built.
   public var graph: GraphSettings
+  /// The metadata fields that are kept; nil: all.
+  public var keptFields: [String]?
   /// The parts of the index, oldest first. Passages are numbered through them in this order.
   public var segments: [Segment]
 
   /// Describes an index.
   public init(
-    generation: Int, dimension: Int, model: Model, graph: GraphSettings, segments: [Segment]
+    generation: Int, dimension: Int, metric: Metric = .innerProduct, model: Model?,
+    graph: GraphSettings,
+    keptFields: [String]? = nil, segments: [Segment]
   ) {
     formatVersion = Self.currentVersion
     self.generation = generation
     passages = segments.reduce(0) { $0 + $1.live }
     self.dimension = dimension
-    similarity = "inner product"
+    self.metric = metric
     self.model = model
     self.graph = graph
+    self.keptFields = keptFields
     self.segments = segments
   }
 
   /// The same index with other segments, as the generation after this one or a later one.
   package func next(_ generation: Int, segments: [Segment]) -> Manifest {
     Manifest(
-      generation: generation, dimension: dimension, model: model, graph: graph, segments: segments)
+      generation: generation, dimension: dimension, metric: metric, model: model, graph: graph,
+      keptFields: keptFields, segments: segments)
   }
 
   /// What all passages were read from, in order.
@@ -187,7 +210,7 @@ public struct Manifest: Sendable, Codable, Equatable {
 
   /// Bytes of all files.
   public var bytes: Int {
-    segments.reduce(0) { $0 + $1.files.values.reduce(0) { $0 + $1.bytes } }
+    segments.reduce(0) { $0 &+ $1.files.values.reduce(0) { $0 &+ $1.bytes } }
   }
 
   /// The format version this program writes and reads.

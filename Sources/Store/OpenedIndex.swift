@@ -13,6 +13,8 @@ package struct OpenedSegment: Sendable {
   package let passages: PassageFile
   /// The graph.
   package let graph: GraphFile
+  /// The metadata; nil where no passage has any.
+  package let metadata: MetadataFile?
   /// The deleted passages; nil where there are none.
   package let deleted: NodeSet?
   /// The passages that are not deleted; nil where that is all of them.
@@ -32,12 +34,20 @@ package struct OpenedSegment: Sendable {
     vectors = try VectorFile(path: folder.check("vectors", of: info))
     passages = try PassageFile(path: folder.check("passages", of: info))
     graph = try GraphFile(path: folder.check("graph", of: info))
+    metadata =
+      info.fields.isEmpty
+      ? nil : try MetadataFile(path: folder.check("metadata", of: info), count: info.passages)
     let counts = [vectors.vectors.count, passages.count, graph.graph.count, info.passages]
     guard Set(counts).count == 1, vectors.vectors.dimension == dimension else {
       throw RetortError(
         .badData,
         "the files of segment \(info.name) disagree about the number of passages (\(counts)) or "
           + "the dimension; build the index again", path: folder.path)
+    }
+    guard metadata?.names ?? [] == info.fields else {
+      throw RetortError(
+        .badData, "the metadata of segment \(info.name) has other fields than the manifest says",
+        path: folder.path)
     }
     guard info.deleted > 0 || info.files["deleted"] != nil else {
       deleted = nil
@@ -88,6 +98,10 @@ package struct OpenedIndex: Sendable {
 
   private init(_ folder: IndexFolder, _ manifest: Manifest) throws(RetortError) {
     self.manifest = manifest
+    guard (1...(1 << 16)).contains(manifest.dimension) else {
+      throw RetortError(
+        .badData, "names vectors of \(manifest.dimension) dimensions", path: folder.manifestPath)
+    }
     var segments: [OpenedSegment] = []
     var base = 0
     for info in manifest.segments {

@@ -6,7 +6,8 @@ import Testing
   /// Every command with a help of its own.
   static let commands: [[String]] = [
     ["index", "build"], ["index", "add"], ["index", "delete"], ["index", "merge"],
-    ["index", "info"], ["index", "verify"], ["encode"], ["search"], ["eval"], ["recall"],
+    ["index", "export"], ["index", "info"], ["index", "verify"], ["encode"], ["search"], ["eval"],
+    ["recall"],
     ["model", "info"], ["model", "pull"],
   ]
 

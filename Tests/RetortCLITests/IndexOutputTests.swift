@@ -98,6 +98,7 @@ import Testing
       (["--batch-size", "51"], "--batch-size: now 51, then 50"),
       (["--skip-bad-lines"], "--skip-bad-lines: now true, then false"),
       (["--format", "tsv"], "--format: now tsv, then auto"),
+      (["--fields", "b, a"], "--fields: now a,b, then all"),
       (["--max-length", "9"], "the model (weights, tokenizer, pooling or --max-length)"),
       (["--model", fixture.folder.path + "/other-model"], "the model (weights, tokenizer"),
       (["--corpus", fixture.corpusPath], "--corpus: now \(fixture.corpusPath), then \(corpus)"),

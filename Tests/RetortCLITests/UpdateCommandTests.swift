@@ -44,8 +44,8 @@ import Testing
     #expect(report.deleted == 2 && report.passages == 399 && report.generation == 3)
     let missing = try run("delete", index, "new", old[11].id)
     #expect(missing.exitCode == 0)
-    #expect(missing.standardError.contains("1 ids belong to no passage, the first is \"new\""))
-    #expect(missing.standardError.contains("1 passages deleted, 398 left, generation 4"))
+    #expect(missing.standardError.contains("no passage has 1 of the ids, such as \"new\""))
+    #expect(missing.standardError.contains("1 passage deleted, 398 left, generation 4"))
 
     let merged = try run("merge", index)
     #expect(merged.exitCode == 0, "\(merged)")

@@ -1,4 +1,5 @@
 import Formats
+import Foundation
 import Models
 import Platform
 import Retrieval
@@ -33,7 +34,7 @@ final class UpdatedIndex {
   static func build(_ passages: [Passage], at path: String, in folder: TemporaryFolder) throws {
     let model = try model.get()
     var options = IndexBuildOptions(
-      corpus: try folder.file("build.tsv", tsv(passages)), output: path)
+      corpus: try folder.file("build.jsonl", jsonl(passages)), output: path)
     options.m = 8
     options.efConstruction = 60
     options.batchSize = 100
@@ -46,7 +47,7 @@ final class UpdatedIndex {
   func add(_ added: [Passage]) throws -> IndexBuildReport {
     let model = try Self.model.get()
     var options = IndexAdditionOptions(
-      index: path, corpus: try folder.file("add.tsv", Self.tsv(added)))
+      index: path, corpus: try folder.file("add.jsonl", Self.jsonl(added)))
     options.batchSize = 30
     options.threads = 2
     let report = try IndexAddition.add(
@@ -72,8 +73,22 @@ final class UpdatedIndex {
 
   func opened() throws -> PassageIndex { try PassageIndex(path: path) }
 
-  private static func tsv(_ passages: [Passage]) -> String {
-    passages.map { "\($0.id)\t\($0.text)\n" }.joined()
+  private static func jsonl(_ passages: [Passage]) throws -> String {
+    try passages.map { passage in
+      var object: [String: Any] = ["id": passage.id, "text": passage.text]
+      for (name, values) in passage.fields {
+        let plain = values.map { value -> Any in
+          switch value {
+          case .flag(let flag): flag
+          case .number(let number): number
+          case .text(let text): text
+          }
+        }
+        object[name] = plain.count == 1 ? plain[0] : plain
+      }
+      let line = try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])
+      return String(decoding: line, as: UTF8.self) + "\n"
+    }.joined()
   }
 }
 
