@@ -84,4 +84,21 @@ extension SafeTensors {
     let special: UInt32 = magnitude >= 0x0F80_0000 ? 0x7F80_0000 : 0
     return Float(bitPattern: scaled.bitPattern | special | sign)
   }
+
+  /// Single precision to half, to the nearest and ties to even; nil when it is too large.
+  package static func narrow(_ value: Float) -> UInt16? {
+    let sign = UInt16(truncatingIfNeeded: value.bitPattern >> 16) & 0x8000
+    let magnitude = abs(value)
+    guard magnitude < 65520 else { return nil }
+    if magnitude < 0x1p-14 {
+      // Subnormal: multiples of 2^-24.
+      return sign | UInt16((magnitude * 0x1p24).rounded(.toNearestOrEven))
+    }
+    let bits = magnitude.bitPattern
+    let rounded = bits + 0xFFF + (bits >> 13 & 1)
+    return sign | UInt16(truncatingIfNeeded: (rounded - (112 << 23)) >> 13)
+  }
+
+  /// The file's length in bytes.
+  package var bytes: Int { file.count }
 }

@@ -1,9 +1,12 @@
 import Platform
 
-/// Writes safetensors files: F32 tensors in name order behind a header padded to 64 bytes,
-/// so that the same tensors always give the same bytes.
+/// Writes safetensors files behind a header padded to 64 bytes, so that the same tensors always give
+/// the same bytes.
+///
+/// Tensors whose length is a multiple of 64 bytes come first and are therefore aligned to 64 bytes in
+/// the file; each group is in name order.
 package struct SafeTensorsWriter {
-  private var tensors: [String: (shape: [Int], values: [Float])] = [:]
+  private var tensors: [String: (type: SafeTensors.ElementType, shape: [Int], bytes: [UInt8])] = [:]
 
   /// Free-form strings for `__metadata__`.
   package var metadata: [String: String] = [:]
@@ -11,15 +14,27 @@ package struct SafeTensorsWriter {
   /// A file without tensors.
   package init() {}
 
-  /// Adds a tensor, replacing one of the same name; `values` in row-major order.
+  /// Adds an F32 tensor, replacing one of the same name; `values` in row-major order.
   package mutating func add(_ name: String, shape: [Int], values: [Float]) {
-    precondition(shape.reduce(1, *) == values.count, "a tensor needs as many values as its shape")
-    tensors[name] = (shape, values)
+    values.withUnsafeBytes { add(name, type: .float32, shape: shape, bytes: $0) }
+  }
+
+  /// Adds a tensor of any type from its little-endian bytes, replacing one of the same name.
+  package mutating func add(
+    _ name: String, type: SafeTensors.ElementType, shape: [Int], bytes: UnsafeRawBufferPointer
+  ) {
+    precondition(
+      shape.reduce(type.size, *) == bytes.count, "a tensor needs as many values as its shape")
+    tensors[name] = (type, shape, Array(bytes))
   }
 
   /// Replaces the file at `path` in one step.
   package func write(to path: String) throws(RetortError) {
-    let names = tensors.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let ordered = tensors.sorted { a, b in
+      let (loose, other) = (a.value.bytes.count % 64 != 0, b.value.bytes.count % 64 != 0)
+      return loose == other
+        ? a.key.utf8.lexicographicallyPrecedes(b.key.utf8) : other
+    }
     var fields: [String] = []
     if !metadata.isEmpty {
       let pairs = metadata.sorted { $0.key < $1.key }.map {
@@ -28,13 +43,12 @@ package struct SafeTensorsWriter {
       fields.append("\"__metadata__\":{" + pairs.joined(separator: ",") + "}")
     }
     var offset = 0
-    for name in names {
-      guard let tensor = tensors[name] else { continue }
-      let end = offset + tensor.values.count * MemoryLayout<Float>.stride
+    for (name, tensor) in ordered {
+      let end = offset + tensor.bytes.count
       let shape = tensor.shape.map(String.init).joined(separator: ",")
       fields.append(
-        Self.json(name)
-          + ":{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(end)]}")
+        Self.json(name) + ":{\"dtype\":\"\(tensor.type.rawValue)\",\"shape\":[\(shape)],"
+          + "\"data_offsets\":[\(offset),\(end)]}")
       offset = end
     }
     var header = Array(("{" + fields.joined(separator: ",") + "}").utf8)
@@ -45,9 +59,7 @@ package struct SafeTensorsWriter {
     let writer = try FileWriter(path: temporary, mode: .replace)
     try writer.append(values: [UInt64(header.count).littleEndian])
     try writer.append(header)
-    for name in names {
-      if let tensor = tensors[name] { try writer.append(values: tensor.values) }
-    }
+    for (_, tensor) in ordered { try writer.append(tensor.bytes) }
     try writer.finish()
     try FileSystem.rename(temporary, to: path)
   }

@@ -38,7 +38,10 @@ package struct EncoderModel: Sendable {
       model, positions: configuration.positions, declared: declared, asked: options.maxLength)
     var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
     let plain = try Transformer(configuration, &reader)
-    (transformer, precision) = try Self.pack(plain, options.precision, decisions, probe)
+    (transformer, precision) =
+      try reader.isCoded
+      ? Self.stored(plain, options.precision, directory)
+      : Self.pack(plain, options.precision, decisions, probe)
     pooling = decisions.pooling.value
     normalize = decisions.normalize.value
     ignored = reader.ignored
@@ -51,6 +54,20 @@ package struct EncoderModel: Sendable {
       ] + (precision.value == .f32 ? [] : ["precision \(precision.value.rawValue)"])
   }
 
+  /// The network of a quantised checkpoint.
+  private static func stored(
+    _ transformer: Transformer, _ asked: EncoderPrecision, _ directory: String
+  ) throws(RetortError) -> (Transformer, Decision<EncoderPrecision>) {
+    guard asked == .int8 || asked == .auto else {
+      throw RetortError(
+        .usage,
+        "holds int8 weights only; use --precision int8, or the model it was made from for "
+          + "\(asked.rawValue)", path: directory)
+    }
+    // What is stored as codes stays so; the rest is packed in single precision.
+    return (transformer.packed(.float32), Decision(value: .int8, reason: "as stored"))
+  }
+
   /// The network in the precision asked for, or in the one that `auto` finds.
   private static func pack(
     _ plain: Transformer, _ asked: EncoderPrecision, _ decisions: EncodingDecisions,
@@ -60,6 +77,7 @@ package struct EncoderModel: Sendable {
       return (plain.packed(fixed), Decision(value: asked, reason: "as asked"))
     }
     let reference = plain.packed(.float32)
+    let probe = probe.map { $0.cut(to: plain.configuration.positions) }
     func vectors(_ transformer: Transformer) throws(RetortError) -> [Float] {
       try MicroBatchRunner().run(
         lengths: probe.map(\.count), width: transformer.configuration.width, threads: 1
@@ -79,7 +97,8 @@ package struct EncoderModel: Sendable {
       }
       reasons.append("\(format.rawValue) has only a \(measured)")
     }
-    let reason = reasons.isEmpty ? "no other is faster on this CPU" : reasons.joined(separator: "; ")
+    let reason =
+      reasons.isEmpty ? "no other is faster on this CPU" : reasons.joined(separator: "; ")
     return (reference, Decision(value: .f32, reason: "auto: \(reason)"))
   }
 

@@ -92,5 +92,8 @@ struct TensorNames {
     }
   }
 
+  /// Whether one layer serves all (ALBERT).
+  var isShared: Bool { !numbered }
+
   func layer(_ index: Int) -> String { numbered ? layerStem + "\(index)." : layerStem }
 }

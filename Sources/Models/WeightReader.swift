@@ -4,7 +4,7 @@ import Tensors
 
 /// Takes the tensors of a model by name and shape, and remembers which were taken.
 struct WeightReader {
-  private let files: TensorFiles
+  let files: TensorFiles
   /// What precedes the encoder's tensor names in this file: nothing, `bert.`, `0.auto_model.`, …
   let prefix: String
   /// One line per tensor taken: canonical name, format, shape and checksum.
@@ -13,14 +13,17 @@ struct WeightReader {
   /// The number formats seen.
   private(set) var formats: Set<String> = []
   /// The number of values taken.
-  private(set) var parameters = 0
+  var parameters = 0
 
   private static let wordTable = "embeddings.word_embeddings.weight"
+  private static let wordCodes = "embeddings.word_embeddings" + CodedNames.codes
 
   init(_ files: TensorFiles, architecture: Architecture) throws(RetortError) {
     self.files = files
-    let prefixes = files.names.filter { $0.hasSuffix(Self.wordTable) }
-      .map { String($0.dropLast(Self.wordTable.count)) }
+    let prefixes = [Self.wordTable, Self.wordCodes]
+      .flatMap { suffix in
+        files.names.filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
+      }
       .filter { $0.isEmpty || $0.hasSuffix(".") }
     if let usual = prefixes.first(where: { ["", architecture.rawValue + "."].contains($0) }) {
       prefix = usual
@@ -54,6 +57,9 @@ struct WeightReader {
   mutating func stacked(_ names: [String], outputs: Int, inputs: Int) throws(RetortError)
     -> LinearWeights
   {
+    if let packed = try coded(names, outputs: names.count * outputs, inputs: inputs) {
+      return packed
+    }
     let weights = try names.map { name throws(RetortError) in
       try find(prefix + name + ".weight", as: name + ".weight", shape: [outputs, inputs])
     }
@@ -67,6 +73,7 @@ struct WeightReader {
   mutating func embedding(_ name: String, rows: Int, width: Int) throws(RetortError)
     -> EmbeddingWeights
   {
+    if let table = try codedTable(name, rows: rows, width: width) { return table }
     let source = try find(prefix + name + ".weight", as: name + ".weight", shape: [rows, width])
     return EmbeddingWeights(table: try read([source], columns: width))
   }
@@ -101,13 +108,13 @@ struct WeightReader {
   // MARK: One tensor
 
   /// A tensor of the expected shape, not yet copied: memory is only asked for what a file holds.
-  private struct Source {
+  struct Source {
     var canonical: String
     var file: SafeTensors
     var tensor: SafeTensors.Tensor
   }
 
-  private func find(
+  func find(
     _ name: String, as canonical: String, shape: [Int]
   ) throws(RetortError) -> Source {
     guard let (file, tensor) = files[name] else { throw Self.missing(name, path: files.path) }
@@ -132,16 +139,21 @@ struct WeightReader {
       buffer: FloatBuffer(capacity: count), rows: count / columns, columns: columns)
     var offset = 0
     for source in sources {
-      let (file, tensor) = (source.file, source.tensor)
-      try file.readFloats(tensor, into: matrix.storage(offset..<offset + tensor.count))
-      offset += tensor.count
-      let checksum = Checksum.crc32c(file.bytes(of: tensor))
-      record.append("\(source.canonical) \(tensor.type.rawValue) \(tensor.shape) \(checksum)")
-      taken.insert(tensor.name)
-      formats.insert(tensor.type.rawValue)
-      parameters += tensor.count
+      try source.file.readFloats(
+        source.tensor, into: matrix.storage(offset..<offset + source.tensor.count))
+      offset += source.tensor.count
+      take(source, checksum: Checksum.crc32c(source.file.bytes(of: source.tensor)))
+      parameters += source.tensor.count
     }
     return matrix
+  }
+
+  /// Remembers that a tensor was used.
+  mutating func take(_ source: Source, checksum: UInt32) {
+    let tensor = source.tensor
+    record.append("\(source.canonical) \(tensor.type.rawValue) \(tensor.shape) \(checksum)")
+    taken.insert(tensor.name)
+    formats.insert(tensor.type.rawValue)
   }
 
   private static func missing(_ name: String, path: String) -> RetortError {

@@ -4,7 +4,7 @@ import ArgumentParser
 struct ModelCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "model",
-    abstract: "Fetch and inspect models.",
-    subcommands: [ModelInfoCommand.self, ModelPullCommand.self]
+    abstract: "Fetch, inspect and shrink models.",
+    subcommands: [ModelInfoCommand.self, ModelPullCommand.self, ModelQuantizeCommand.self]
   )
 }

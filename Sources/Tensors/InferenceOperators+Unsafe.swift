@@ -19,19 +19,23 @@ package struct InferenceOperators: Operators {
 
   package func embed(_ lookups: [(table: EmbeddingWeights, ids: [Int32])]) -> Matrix {
     guard let first = lookups.first else { return workspace.matrix(rows: 0, columns: 0) }
-    let width = first.table.table.columns
+    let width = first.table.columns
     let out = workspace.matrix(rows: first.ids.count, columns: width)
     for (number, lookup) in lookups.enumerated() {
-      let table = lookup.table.table
-      precondition(table.columns == width && lookup.ids.count == out.rows)
+      precondition(lookup.table.columns == width && lookup.ids.count == out.rows)
+      let count = lookup.table.rows
       for (row, id) in lookup.ids.enumerated() {
-        precondition(id >= 0 && Int(id) < table.rows, "id outside the embedding table")
-        let source = table.row(Int(id))
+        precondition(id >= 0 && Int(id) < count, "id outside the embedding table")
         let target = out.row(row)
-        if number == 0 {
-          target.update(from: source, count: width)
-        } else {
-          for column in 0..<width { target[column] += source[column] }
+        switch lookup.table.form {
+        case .coded(let table): table.read(Int(id), adding: number > 0, into: target)
+        case .plain(let table):
+          let source = table.row(Int(id))
+          if number == 0 {
+            target.update(from: source, count: width)
+          } else {
+            for column in 0..<width { target[column] += source[column] }
+          }
         }
       }
     }

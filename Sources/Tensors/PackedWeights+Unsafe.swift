@@ -14,7 +14,7 @@ package final class PackedWeights: @unchecked Sendable {
 
   let kernel: retort_weights
   private let owned: [UnsafeMutableRawPointer]
-  private let borrowed: AnyObject?
+  private let borrowed: [AnyObject]
 
   /// Packs `weight` [outputs × inputs] and `bias` [1 × outputs]; `level` decides whether bf16 is
   /// multiplied as such.
@@ -67,34 +67,33 @@ package final class PackedWeights: @unchecked Sendable {
     self.inputs = inputs
     self.kernel = kernel
     self.owned = owned
-    borrowed = nil
+    borrowed = []
   }
 
-  /// int8 panels that lie in memory kept alive by `owner`: a mapped checkpoint.
+  /// int8 panels that were packed before: those of a mapped checkpoint, used where they lie.
   ///
-  /// `panels` must hold `bytes(of: .int8, …)` bytes at an address divisible by 64; the vectors must
-  /// hold `filled(outputs)` entries at addresses divisible by 4. Codes must keep the promise of
-  /// `retort_pack_int8` about pairs (`codesFit` tells).
+  /// `panels` holds `bytes(of: .int8, …)` bytes, the vectors `filled(outputs)` entries of 4 bytes.
   package init(
-    outputs: Int, inputs: Int, panels: UnsafeRawPointer, scales: UnsafeRawPointer,
-    sums: UnsafeRawPointer, bias: UnsafeRawPointer, owner: AnyObject
+    outputs: Int, inputs: Int, panels: SharedBytes, scales: SharedBytes, sums: SharedBytes,
+    bias: SharedBytes
   ) {
-    precondition(UInt(bitPattern: panels) % 64 == 0, "panels must be aligned")
     let filled = Self.filled(outputs)
+    precondition(panels.count == Self.bytes(of: .int8, outputs: outputs, inputs: inputs))
+    precondition([scales, sums, bias].allSatisfy { $0.count == filled * 4 })
     var kernel = retort_weights()
     kernel.format = RETORT_FORMAT_INT8
     kernel.inputs = inputs
     kernel.outputs = outputs
-    kernel.panels = panels
-    kernel.scales = scales.bindMemory(to: Float.self, capacity: filled)
-    kernel.sums = sums.bindMemory(to: Int32.self, capacity: filled)
-    kernel.bias = bias.bindMemory(to: Float.self, capacity: filled)
+    kernel.panels = panels.start
+    kernel.scales = scales.start.bindMemory(to: Float.self, capacity: filled)
+    kernel.sums = sums.start.bindMemory(to: Int32.self, capacity: filled)
+    kernel.bias = bias.start.bindMemory(to: Float.self, capacity: filled)
     self.kernel = kernel
     self.outputs = outputs
     self.inputs = inputs
     format = .int8
     owned = []
-    borrowed = owner
+    borrowed = [panels.owner, scales.owner, sums.owner, bias.owner]
   }
 
   deinit { for memory in owned { memory.deallocate() } }

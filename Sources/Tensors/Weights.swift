@@ -68,9 +68,36 @@ package struct LayerNormWeights: Sendable {
 
 /// A table of vectors that ids select: words, positions or token types.
 package struct EmbeddingWeights: Sendable {
-  /// [ids × width].
-  package var table: Matrix
+  /// The table as it is held.
+  package enum Form: Sendable {
+    /// [ids × width].
+    case plain(Matrix)
+    /// Eight-bit codes with one scale per id.
+    case coded(CodedTable)
+  }
 
-  /// Makes a table.
-  package init(table: Matrix) { self.table = table }
+  /// The table.
+  package let form: Form
+
+  /// Makes a table of single-precision vectors, [ids × width].
+  package init(table: Matrix) { form = .plain(table) }
+
+  /// Makes a table of codes.
+  package init(_ table: CodedTable) { form = .coded(table) }
+
+  /// The number of vectors.
+  package var rows: Int {
+    switch form {
+    case .plain(let table): table.rows
+    case .coded(let table): table.rows
+    }
+  }
+
+  /// The width of a vector.
+  package var columns: Int {
+    switch form {
+    case .plain(let table): table.columns
+    case .coded(let table): table.columns
+    }
+  }
 }
