@@ -2,13 +2,19 @@ import Platform
 
 // How a graph is built in parallel and yet always the same
 //
-// A node's top level comes from hash(seed, id), not from a shared generator. Nodes enter in id
-// order, in batches that grow with the graph (about 2% of it). All nodes of a batch search the
-// graph as it stood before the batch, in parallel, and write only their own lists, which nobody
-// reads yet. Then the reverse links are gathered, sorted by (target, source) and merged, in
-// parallel over targets, each of which is pruned by one thread alone. Neither step depends on
-// which thread did what, so the graph has the same bytes at any thread count. The price is that
-// nodes of one batch do not see each other directly; at 2% recall is not measurably lower.
+// A node's top level comes from hash(seed, id), not from a shared generator. Ids fall into windows,
+// each half as long as all before it, so that a graph can grow while later vectors are still being
+// made. The nodes of a window enter in the order of another such hash, in batches that grow with the
+// graph (about 2% of it). All nodes of a batch search the graph as it stood before the batch, in
+// parallel, and write only their own lists, which nobody reads yet. Then the reverse links are
+// gathered, sorted by (target, source) and merged, in parallel over targets, each of which is pruned
+// by one thread alone. Neither step depends on which thread did what, so the graph has the same
+// bytes at any thread count.
+//
+// The price is that nodes of one batch do not see each other. In a random order that costs a node
+// about one in twenty-five of its neighbours; in the order of the corpus it would cost most of them,
+// since the passages before and after are the ones most like it: on 21,090 sentences of articles
+// recall@10 at efSearch 100 was 0.975 in corpus order.
 //
 // A node whose level exceeds the graph's is a batch of its own: it becomes the entry point.
 
@@ -17,13 +23,13 @@ import Platform
 /// Shared by the threads of one phase: each writes lists of its own in `links` and uses the scratch
 /// of its worker number.
 package struct HNSWBuilder: @unchecked Sendable {
-  private let space: PassageSpace
+  private var space: PassageSpace
   private let parameters: HNSWParameters
-  private let threads: Int
+  private var threads = 1
   private let links: LinkTable
   private var entryPoint: UInt32 = 0
   private var topLevel = -1
-  private let scratches: [SearchScratch]
+  private var scratches: [SearchScratch] = []
 
   /// The finished lists of one layer in memory: `offsets[s]..<offsets[s + 1]` are the places in
   /// `targets` of the slots that slot s links to, ascending.
@@ -54,31 +60,30 @@ package struct HNSWBuilder: @unchecked Sendable {
   /// - Throws: `.badData` for a vector that is not finite, `.cancelled` on interruption.
   package static func build(
     _ vectors: VectorSet, parameters: HNSWParameters, threads: Int,
-    progress: (Int) -> Void = { _ in }
+    progress: @escaping (Int) -> Void = { _ in }
+  ) throws(RetortError) -> Output {
+    try build(
+      from: CompleteVectors(vectors: vectors, threads: max(threads, 1), progress: progress),
+      parameters: parameters)
+  }
+
+  /// Builds the graph of vectors that may still be arriving; the bytes are those of `build(_:)` over
+  /// all of them.
+  package static func build(
+    from source: some VectorSource, parameters: HNSWParameters
   ) throws(RetortError) -> Output {
     try parameters.validate()
-    guard vectors.count < Int(SearchScratch.expanded) else {
-      throw RetortError(
-        .limitExceeded,
-        "a segment holds at most 2147483647 passages; split the corpus into shards")
-    }
-    var builder = HNSWBuilder(
-      space: try PassageSpace(vectors, threads: threads), parameters: parameters, threads: threads)
-    try builder.insertAll(progress)
+    var builder = HNSWBuilder(parameters)
+    try builder.insertAll(from: source)
     let reachability = try builder.connectUnreachable()
     return Output(
       layers: builder.links.layers(), entryPoint: builder.entryPoint, reachability: reachability)
   }
 
-  private init(space: PassageSpace, parameters: HNSWParameters, threads: Int) {
-    self.space = space
+  private init(_ parameters: HNSWParameters) {
     self.parameters = parameters
-    self.threads = max(threads, 1)
-    links = LinkTable(
-      levels: (0..<space.vectors.count).map {
-        Self.level(of: $0, seed: parameters.seed, m: parameters.m)
-      }, m: parameters.m)
-    scratches = (0..<max(threads, 1)).map { _ in SearchScratch() }
+    space = PassageSpace(VectorSet([], dimension: 0))
+    links = LinkTable(m: parameters.m)
   }
 
   /// The top level of a node: geometric with ratio 1/M, from hash(seed, id).
@@ -88,31 +93,74 @@ package struct HNSWBuilder: @unchecked Sendable {
     return min(Int(-log(uniform) / log(Double(m))), LinkTable.maximumLevel)
   }
 
-  private mutating func insertAll(_ progress: (Int) -> Void) throws(RetortError) {
-    let count = space.vectors.count
+  private mutating func insertAll(from source: some VectorSource) throws(RetortError) {
+    /// The ids of the current window, in the order in which they enter, and how many have.
+    var window: [UInt32] = []
+    var entered = 0
     var next = 0
-    while next < count {
+    while true {
       try Interruption.check()
-      var end = min(count, next + max(1, min(next / 50, 8192)))
-      if let higher = (next..<end).first(where: { links.level($0) > topLevel }) {
-        end = higher == next ? next + 1 : higher
+      let end = entered < window.count ? links.count : Self.windowEnd(after: next)
+      let (vectors, threads) = try source.take(upTo: end)
+      // Given back before it is known whether linking succeeded: an error ends the build anyway.
+      defer { source.finished(next: next) }
+      guard next < vectors.count else { return }
+      guard vectors.count < Int(SearchScratch.expanded) else {
+        throw RetortError(
+          .limitExceeded,
+          "a segment holds at most 2147483647 passages; split the corpus into shards")
       }
-      try insert(next..<end)
-      if links.level(next) > topLevel {
-        topLevel = links.level(next)
-        entryPoint = UInt32(next)
+      prepare(vectors, upTo: min(vectors.count, end), threads: threads)
+      if entered == window.count {
+        window = Self.insertionOrder(of: next..<links.count, seed: parameters.seed)
+        entered = 0
+        try space.check(next..<links.count, threads: threads)
       }
-      next = end
-      progress(next)
+      var last = min(window.count, entered + max(1, min(next / 50, 8192)))
+      if let higher = (entered..<last).first(where: { links.level(Int(window[$0])) > topLevel }) {
+        last = higher == entered ? entered + 1 : higher
+      }
+      try insert(window[entered..<last])
+      let first = window[entered]
+      if links.level(Int(first)) > topLevel {
+        topLevel = links.level(Int(first))
+        entryPoint = first
+      }
+      next += last - entered
+      entered = last
     }
   }
 
-  private func insert(_ batch: Range<Int>) throws(RetortError) {
+  /// Makes room for the nodes below `end`.
+  private mutating func prepare(_ vectors: VectorSet, upTo end: Int, threads: Int) {
+    space = PassageSpace(vectors)
+    self.threads = threads
+    while scratches.count < threads { scratches.append(SearchScratch()) }
+    links.grow(
+      by: (links.count..<max(links.count, end)).map {
+        Self.level(of: $0, seed: parameters.seed, m: parameters.m)
+      }, expecting: vectors.count)
+  }
+
+  /// Where the window of ids ends that begins at `id`.
+  static func windowEnd(after id: Int) -> Int { max(1024, id + id / 2) }
+
+  /// Ids in the order of hash(seed, id).
+  static func insertionOrder(of ids: Range<Int>, seed: UInt64) -> [UInt32] {
+    let salt = Hashing.mix(seed &+ 0xD1B5_4A32_D192_ED03)
+    var keys = ids.map { id in
+      (hash: Hashing.mix(salt ^ UInt64(id)), id: UInt32(truncatingIfNeeded: id))
+    }
+    keys.sort { $0.hash < $1.hash || ($0.hash == $1.hash && $0.id < $1.id) }
+    return keys.map(\.id)
+  }
+
+  private func insert(_ batch: ArraySlice<UInt32>) throws(RetortError) {
     guard topLevel >= 0 else { return }
     try parallelForThrowing(batch.count, threads: threads) { item, worker throws(RetortError) in
       // A batch of a large graph takes seconds; an interruption must not.
       try Interruption.check()
-      try findNeighbors(of: UInt32(batch.lowerBound + item), scratch: scratches[worker])
+      try findNeighbors(of: batch[batch.startIndex + item], scratch: scratches[worker])
     }
     for layer in 0...topLevel { try linkBack(batch, layer: layer) }
   }
@@ -124,14 +172,14 @@ package struct HNSWBuilder: @unchecked Sendable {
     var current = entryPoint
     for layer in stride(from: topLevel, to: level, by: -1) {
       let view = links.view(layer)
-      scratch.begin(slots: space.vectors.count, ef: 1)
+      scratch.begin(slots: links.capacity, ef: 1)
       try scratch.start(at: current, view, scorer)
       try scratch.walk(view, scorer)
       current = scratch.poolSlots[0] & ~SearchScratch.expanded
     }
     for layer in stride(from: min(level, topLevel), through: 0, by: -1) {
       let view = links.view(layer)
-      scratch.begin(slots: space.vectors.count, ef: parameters.efConstruction)
+      scratch.begin(slots: links.capacity, ef: parameters.efConstruction)
       try scratch.start(at: current, view, scorer)
       try scratch.walk(view, scorer)
       current = scratch.poolSlots[0] & ~SearchScratch.expanded
@@ -176,10 +224,10 @@ package struct HNSWBuilder: @unchecked Sendable {
   }
 
   /// Adds the reverse links of a batch on one layer and prunes the lists that overflow.
-  private func linkBack(_ batch: Range<Int>, layer: Int) throws(RetortError) {
+  private func linkBack(_ batch: ArraySlice<UInt32>, layer: Int) throws(RetortError) {
     var pairs: [UInt64] = []
-    for id in batch where links.level(id) >= layer {
-      for target in links.view(layer).list(UInt32(id)) {
+    for id in batch where links.level(Int(id)) >= layer {
+      for target in links.view(layer).list(id) {
         pairs.append(UInt64(target) << 32 | UInt64(id))
       }
     }
@@ -222,7 +270,7 @@ extension HNSWBuilder {
   /// is lost to all searches. Each such node gets a link from the nearest reachable node with room,
   /// or from the nearest one beyond its limit, so that nothing else is unlinked.
   private mutating func connectUnreachable() throws(RetortError) -> Reachability {
-    let count = space.vectors.count
+    let count = links.count
     guard count > 0 else { return Reachability(reachedBefore: 0, linked: 0, reachable: 0) }
     var seen = [Bool](repeating: false, count: count)
     var reached = spread(from: entryPoint, &seen)

@@ -91,9 +91,14 @@ package struct HNSWGraph: Sendable {
   /// nodes. With efSearch ≥ count the result is exact, because every node is reachable from the
   /// entry point on layer 0 and the entry point always takes part.
   ///
+  /// With `allowed`, only its nodes are returned; the walk leads through all, and keeps as many more
+  /// candidates as the allowed are rarer. Where it meets fewer than k allowed nodes, it returns
+  /// those: the others are far from the query, and finding them is a scan's work.
+  ///
   /// - Parameter query: `vectors.dimension` finite floats.
   package func search(
-    _ query: [Float], vectors: VectorSet, k: Int, efSearch: Int, scratch: SearchScratch
+    _ query: [Float], vectors: VectorSet, k: Int, efSearch: Int, allowed: NodeSet? = nil,
+    scratch: SearchScratch
   ) throws(RetortError) -> [Neighbor] {
     guard query.count == vectors.dimension else {
       throw RetortError(
@@ -101,12 +106,13 @@ package struct HNSWGraph: Sendable {
         "the query has \(query.count) dimensions but the index \(vectors.dimension); use the model "
           + "the index was built with")
     }
-    guard count > 0, k > 0 else { return [] }
+    guard count > 0, k > 0, allowed?.population != 0 else { return [] }
     let result: Result<[Neighbor], RetortError> = query.withUnsafeBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return .success([]) }
       do throws(RetortError) {
         return .success(
-          try search(base, vectors: vectors, k: k, efSearch: efSearch, scratch: scratch))
+          try search(
+            base, vectors: vectors, k: k, efSearch: efSearch, allowed: allowed, scratch: scratch))
       } catch {
         return .failure(error)
       }
@@ -115,7 +121,7 @@ package struct HNSWGraph: Sendable {
   }
 
   private func search(
-    _ query: UnsafePointer<Float>, vectors: VectorSet, k: Int, efSearch: Int,
+    _ query: UnsafePointer<Float>, vectors: VectorSet, k: Int, efSearch: Int, allowed: NodeSet?,
     scratch: SearchScratch
   ) throws(RetortError) -> [Neighbor] {
     let scorer = InnerProductScorer(vectors: vectors, query: query)
@@ -125,14 +131,26 @@ package struct HNSWGraph: Sendable {
     }
     guard let bottom = layers.first else { return [] }
     let view = LayerView(blocks: bottom.blocks, vectorIDs: nil)
-    scratch.begin(slots: count, ef: min(max(efSearch, k), count))
+    let ef = candidates(max(efSearch, k), allowed: allowed)
+    scratch.begin(slots: count, ef: ef)
     try scratch.start(at: current, view, scorer)
     try scratch.start(at: entryPoint, view, scorer)
     try scratch.walk(view, scorer)
-    return (0..<min(k, scratch.poolCount)).map {
-      Neighbor(
-        id: scratch.poolSlots[$0] & ~SearchScratch.expanded, score: scratch.poolScores[$0])
+    var found: [Neighbor] = []
+    found.reserveCapacity(min(k, scratch.poolCount))
+    for place in 0..<scratch.poolCount where found.count < k {
+      let id = scratch.poolSlots[place] & ~SearchScratch.expanded
+      if let allowed, !allowed.contains(Int(id)) { continue }
+      found.append(Neighbor(id: id, score: scratch.poolScores[place]))
     }
+    return found
+  }
+
+  /// The candidates a walk keeps so that about `ef` of them are allowed.
+  package func candidates(_ ef: Int, allowed: NodeSet?) -> Int {
+    guard let allowed, allowed.population > 0 else { return min(ef, count) }
+    let scaled = Double(ef) * Double(count) / Double(allowed.population)
+    return scaled >= Double(count) ? count : Int(scaled.rounded(.up))
   }
 
   /// The best node of an upper layer by a greedy walk from node `id`.

@@ -10,33 +10,67 @@ final class LinkTable: @unchecked Sendable {
   static let maximumLevel = 30
 
   private let m: Int
-  private let levels: [UInt8]
-  /// Layer 0: `count` lists of 2M; above: one list of M a node and layer, from `upperStart[node]`.
-  private let bottom: UnsafeMutablePointer<UInt32>
-  private let bottomDegrees: UnsafeMutablePointer<UInt16>
-  private let upper: UnsafeMutablePointer<UInt32>
-  private let upperDegrees: UnsafeMutablePointer<UInt16>
-  private let upperStart: [Int]
+  private var levels: [UInt8] = []
+  /// Layer 0: `capacity` lists of 2M; above: one list of M a node and layer, from
+  /// `upperStart[node]`.
+  private var bottom: UnsafeMutablePointer<UInt32>
+  private var bottomDegrees: UnsafeMutablePointer<UInt16>
+  private var upper: UnsafeMutablePointer<UInt32>
+  private var upperDegrees: UnsafeMutablePointer<UInt16>
+  private var upperStart: [Int] = []
+  private var upperCount = 0
+  private var upperCapacity = 1
   /// Links of the reachability pass that found no room in a list.
   private var extra: [UInt32: [UInt32]] = [:]
 
-  init(levels: [Int], m: Int) {
+  /// The number of nodes.
+  var count: Int { levels.count }
+  /// The number of nodes there is room for.
+  private(set) var capacity = 1
+
+  init(m: Int) {
     self.m = m
-    self.levels = levels.map { UInt8($0) }
-    var starts: [Int] = []
-    starts.reserveCapacity(levels.count)
-    var total = 0
-    for level in levels {
-      starts.append(total)
-      total += level
+    bottom = .allocate(capacity: 2 * m)
+    bottomDegrees = .allocate(capacity: 1)
+    upper = .allocate(capacity: m)
+    upperDegrees = .allocate(capacity: 1)
+  }
+
+  /// Adds nodes of the given top levels, with empty lists; `total` nodes are known to come. Nobody
+  /// may read the table meanwhile.
+  func grow(by added: [Int], expecting total: Int) {
+    let newCount = levels.count + added.count
+    if newCount > capacity {
+      // Memory that is only reserved costs nothing until it is touched.
+      let larger = max(newCount, total, capacity + capacity / 2)
+      bottom = Self.moved(bottom, count: count * 2 * m, capacity: larger * 2 * m)
+      bottomDegrees = Self.moved(bottomDegrees, count: count, capacity: larger)
+      capacity = larger
     }
-    upperStart = starts
-    bottom = .allocate(capacity: max(levels.count * 2 * m, 1))
-    bottomDegrees = .allocate(capacity: max(levels.count, 1))
-    bottomDegrees.initialize(repeating: 0, count: levels.count)
-    upper = .allocate(capacity: max(total * m, 1))
-    upperDegrees = .allocate(capacity: max(total, 1))
-    upperDegrees.initialize(repeating: 0, count: total)
+    let newUpper = upperCount + added.reduce(0, +)
+    if newUpper > upperCapacity {
+      let larger = max(newUpper, upperCapacity + upperCapacity / 2)
+      upper = Self.moved(upper, count: upperCount * m, capacity: larger * m)
+      upperDegrees = Self.moved(upperDegrees, count: upperCount, capacity: larger)
+      upperCapacity = larger
+    }
+    (bottomDegrees + count).initialize(repeating: 0, count: added.count)
+    (upperDegrees + upperCount).initialize(repeating: 0, count: newUpper - upperCount)
+    for level in added {
+      upperStart.append(upperCount)
+      upperCount += level
+      levels.append(UInt8(level))
+    }
+  }
+
+  /// `count` elements in new memory of `capacity` elements.
+  private static func moved<Element: BitwiseCopyable>(
+    _ old: UnsafeMutablePointer<Element>, count: Int, capacity: Int
+  ) -> UnsafeMutablePointer<Element> {
+    let new = UnsafeMutablePointer<Element>.allocate(capacity: capacity)
+    new.update(from: old, count: count)
+    old.deallocate()
+    return new
   }
 
   deinit {

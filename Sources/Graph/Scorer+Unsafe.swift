@@ -33,13 +33,16 @@ struct InnerProductScorer: Scorer {
 struct PassageSpace: Sendable {
   let vectors: VectorSet
 
-  /// Checks that all vectors are finite (and, in a mapped file, undamaged).
-  init(_ vectors: VectorSet, threads: Int) throws(RetortError) {
-    self.vectors = vectors
-    let chunk = 4096
-    try parallelForThrowing((vectors.count + chunk - 1) / chunk, threads: threads) {
+  /// The space of `vectors`.
+  init(_ vectors: VectorSet) { self.vectors = vectors }
+
+  /// Checks that the vectors `ids` are finite (and, in a mapped file, undamaged).
+  func check(_ ids: Range<Int>, threads: Int) throws(RetortError) {
+    let chunk = 1024
+    try parallelForThrowing((ids.count + chunk - 1) / chunk, threads: threads) {
       item, _ throws(RetortError) in
-      let range = (item * chunk)..<min(vectors.count, (item + 1) * chunk)
+      let start = ids.lowerBound + item * chunk
+      let range = start..<min(ids.upperBound, start + chunk)
       try vectors.ensure(range: range)
       for id in range {
         let vector = vectors.pointer(UInt32(id))
