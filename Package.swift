@@ -30,7 +30,7 @@ let package = Package(
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
       name: "RetortBench",
-      dependencies: ["Retort", "Retrieval", "Text", "Platform", argumentParser]),
+      dependencies: ["Retort", "Retrieval", "Text", "Platform", "CKernels", argumentParser]),
 
     // MARK: Rooms, from the top down
     .target(
@@ -62,7 +62,7 @@ let package = Package(
     .testTarget(name: "TextTests", dependencies: ["Text"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(name: "HubTests", dependencies: ["Hub", "Platform", "RetortCLI", "TestSupport"]),
-    .testTarget(name: "ModelsTests", dependencies: ["Models"]),
+    .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
     .testTarget(name: "StoreTests", dependencies: ["Store", "Graph", "TestSupport"]),
     .testTarget(

@@ -44,7 +44,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="times that everything is timed (3)")
     parser.add_argument(
         "--passages", type=int, default=256, help="passages of natural length (256)")
-    parser.add_argument("--precisions", default="f32", help="of Retort, by comma (f32)")
+    parser.add_argument(
+        "--precisions", default="int8,bf16,f32", help="of Retort, by comma (int8,bf16,f32)")
     parser.add_argument("--peers", default="", help="only these engines, by comma; none: no peer")
     parser.add_argument(
         "--work", default="natural,fixed8,fixed32,query,tokenize,corpus",
@@ -430,8 +431,12 @@ class Comparison:
         asked = self.arguments.peers
         if asked:
             return [name for name in asked.split(",") if name != "none"]
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            has_bf16 = any(flag in file.read() for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+        try:
+            with open("/proc/cpuinfo", encoding="utf-8") as file:
+                flags = set(file.read().split())
+        except OSError:
+            flags = set()
+        has_bf16 = not flags.isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
         return PEERS + (BF16_PEERS if has_bf16 else [])
 
     def model_folder(self):
@@ -460,9 +465,8 @@ class Comparison:
         if name.startswith("retort-"):
             precision = name.removeprefix("retort-")
             command = [
-                self.arguments.bench, "encode", "--model", self.folder, "--threads", str(threads)]
-            if precision != "f32":
-                command += ["--precision", precision]
+                self.arguments.bench, "encode", "--model", self.folder, "--threads", str(threads),
+                "--precision", precision]
         else:
             command = [
                 sys.executable, __file__, "--peer", name, "--threads", str(threads),
@@ -494,9 +498,9 @@ class Comparison:
             for engine in engines:
                 engine.ask("load", work, path, ours if engine.name in self.ours else batch)
                 engine.ask("latency", work, 1)
-            for number in range(self.arguments.rounds):
-                note(f"{work}, {threads} threads, round {number + 1}")
-                with quiet_machine():
+            with quiet_machine():
+                for number in range(self.arguments.rounds):
+                    note(f"{work}, {threads} threads, round {number + 1}")
                     for engine in engines:
                         samples[engine.name] += self.sample(engine, work)
             for name, values in samples.items():
@@ -636,9 +640,8 @@ class Comparison:
                 command = [
                     self.arguments.retort, "encode", "--model", self.folder, "--corpus",
                     self.texts.corpus, "--output", f"{self.engine_cache}/corpus.npy", "--overwrite",
-                    "--threads", str(threads), "--max-length", "256", "--quiet", "--json"]
-                if precision != "f32":
-                    command += ["--precision", precision]
+                    "--threads", str(threads), "--precision", precision, "--max-length", "256",
+                    "--quiet", "--json"]
                 note(f"{' '.join(command[:2])}, {ours}, {threads} threads")
                 with quiet_machine():
                     start = time.perf_counter()

@@ -77,6 +77,7 @@ package struct EncoderModel: Sendable {
       return (plain.packed(fixed), Decision(value: asked, reason: "as asked"))
     }
     let reference = plain.packed(.float32)
+    let probe = probe.map { $0.cut(to: plain.configuration.positions) }
     func vectors(_ transformer: Transformer) throws(RetortError) -> [Float] {
       try MicroBatchRunner().run(
         lengths: probe.map(\.count), width: transformer.configuration.width, threads: 1

@@ -20,6 +20,9 @@ struct EncodeBench: ParsableCommand {
   @Option(help: "The model's folder.")
   var model: String
 
+  @Option(help: "Number format of the weights.")
+  var precision = EncoderPrecision.f32
+
   @Option(help: "Threads.")
   var threads = 1
 
@@ -28,7 +31,9 @@ struct EncodeBench: ParsableCommand {
   }
 
   func run() throws {
-    let encoder = try TextEncoder(directory: model)
+    var options = EncoderOptions()
+    options.precision = precision
+    let encoder = try TextEncoder(directory: model, options: options)
     var works: [String: Work] = [:]
     answer("ready")
     while let line = readLine() {
@@ -93,3 +98,5 @@ struct EncodeBench: ParsableCommand {
       })
   }
 }
+
+extension EncoderPrecision: ExpressibleByArgument {}

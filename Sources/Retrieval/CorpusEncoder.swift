@@ -241,14 +241,10 @@ package struct CorpusEncoder {
     try FileSystem.remove(files.description)
     try ids.finish()
     try vectors.finish()
-    let model = encoder.summary
     try files.write(
       EncodedDescription(
         count: report.count, dimension: encoder.dimension,
-        model: Manifest.Model(
-          path: modelPath, fingerprint: model.fingerprint,
-          architecture: model.architecture.rawValue, pooling: model.pooling.value.rawValue,
-          normalized: model.normalize.value, maxLength: model.maxLength.value),
+        model: Manifest.Model(encoder.summary, path: modelPath),
         source: Manifest.Corpus(
           path: options.input, truncatedTexts: report.truncatedTexts,
           emptyTexts: report.emptyTexts, skippedLines: report.skippedLines),

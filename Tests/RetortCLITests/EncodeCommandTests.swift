@@ -22,7 +22,7 @@ import Testing
     try CLIRunner.run(
       [
         "encode", "--corpus", corpus ?? fixture.corpusPath, "--model", fixture.model, "--output",
-        path(name), "--batch-size", "50", "--quiet",
+        path(name), "--batch-size", "50", "--precision", "f32", "--quiet",
       ] + more, input: input, environment: environment)
   }
 
@@ -70,7 +70,10 @@ import Testing
       ("e.npy", "-", []), ("f.fbin", beir, ["--max-length", "48"]),
     ] {
       let result = try CLIRunner.run(
-        ["encode", "--corpus", corpus, "--model", fixture.model, "--output", path(name)] + more,
+        [
+          "encode", "--corpus", corpus, "--model", fixture.model, "--output", path(name),
+          "--precision", "f32",
+        ] + more,
         input: corpus == "-" ? Array(fixture.corpus.tsv.utf8) : [])
       #expect(result.exitCode == 0, "\(result)")
       let vectors = try VectorTable(path: path(name)).rows(0..<400)
@@ -85,6 +88,7 @@ import Testing
     try folder.file("beir/corpus.jsonl", #"{"_id": "d1", "text": "snow"}"# + "\n")
     let result = try CLIRunner.run([
       "encode", "--topics", path("beir"), "--model", fixture.model, "--output", path("q.fvecs"),
+      "--precision", "f32",
     ])
     #expect(result.exitCode == 0, "\(result)")
     #expect(try ids("q.ids") == ["q1"])
@@ -111,7 +115,7 @@ import Testing
       let result = try CLIRunner.run(
         [
           "encode", "--corpus", fixture.corpusPath, "--model", fixture.model, "--output",
-          path("part.npy"),
+          path("part.npy"), "--precision", "f32",
         ] + (shard == 2 ? [] : ["--shard-id", "\(shard)", "--shard-num", "3"]),
         environment: environment)
       #expect(result.exitCode == 0, "\(result)")
