@@ -198,7 +198,8 @@ struct BuildReportPrinter {
   }
 
   private var summary: String {
-    let rate = ProgressReporter.rate(Double(report.encoded) / max(report.seconds, 1e-9))
+    let done = report.stages.total > 0 ? report.encoded : report.added
+    let rate = ProgressReporter.rate(Double(done) / max(report.seconds, 1e-9))
     let time = "\(ProgressReporter.duration(report.seconds)) (\(rate) passages/s)"
     if report.added == report.passages, report.unchanged == 0 { return "built in " + time }
     return "\(report.added) added (\(report.replaced) in the place of others), "
