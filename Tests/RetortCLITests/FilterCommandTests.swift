@@ -37,7 +37,7 @@ import Testing
     let result = try search(
       "water", "--filter", "lang = 'en' and year < 1960 and meta.tags in ('t1', 't2')", "-k",
       "1000",
-      "--output", "-")
+      "--output-format", "trec")
     #expect(result.exitCode == 0, "\(result)")
     let expected = passages.indices.filter { $0 % 3 == 1 && $0 < 60 && [1, 2].contains($0 % 7) }
     #expect(Set(ids(result)) == Set(expected.map { passages[$0].id }))
@@ -48,13 +48,14 @@ import Testing
     #expect(walked.standardError.contains("filter: 400 of 400 passages, found by graph walks"))
     let exact = try search("water", "--filter", "year >= 1900", "--exact")
     #expect(exact.standardError.contains("found by an exact scan"))
-    let none = try search("water", "--filter", "year > 3000", "--output", "-")
+    let none = try search("water", "--filter", "year > 3000", "--output-format", "trec")
     #expect(none.exitCode == 0 && none.standardOutput == "")
 
     let file = try folder.file("ids", "\(passages[5].id)\n\(passages[8].id)\nnobody\n")
-    let listed = try search("water", "--filter-ids", file, "--output", "-")
+    let listed = try search("water", "--filter-ids", file, "--output-format", "trec")
     #expect(Set(ids(listed)) == [passages[5].id, passages[8].id])
-    let both = try search("water", "--filter-ids", file, "--filter", "year = 1908", "--output", "-")
+    let both = try search(
+      "water", "--filter-ids", file, "--filter", "year = 1908", "--output-format", "trec")
     #expect(ids(both) == [passages[8].id])
   }
 

@@ -35,7 +35,9 @@ import Testing
     #expect(try CLIRunner.run(["index", "verify", output]).exitCode == 0)
     let question = fixture.corpus.passages[30].text
     func answer(_ index: String) throws -> [String] {
-      let result = try CLIRunner.run(["search", index, question, "--exact", "--output", "-"])
+      let result = try CLIRunner.run([
+        "search", index, question, "--exact", "--output-format", "trec",
+      ])
       return result.standardOutput.split(separator: "\n").compactMap {
         $0.split(separator: " ").dropFirst(2).first.map(String.init)
       }
