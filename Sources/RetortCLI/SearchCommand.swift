@@ -214,8 +214,9 @@ struct SearchCommand: ParsableCommand {
     if truncated > 0 {
       progress.warn("\(truncated) queries were longer than the model takes; their ends were cut")
     }
-    if let selection {
-      progress.note(
+    // One question has no progress to report, but its filter has an answer to explain.
+    if let selection, !quiet {
+      writeError(
         "filter: \(selection.count) of \(searcher.index.count) passages, "
           + howFound(statistics, mode))
     }
