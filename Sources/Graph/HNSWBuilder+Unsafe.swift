@@ -2,13 +2,17 @@ import Platform
 
 // How a graph is built in parallel and yet always the same
 //
-// A node's top level comes from hash(seed, id), not from a shared generator. Nodes enter in id
-// order, in batches that grow with the graph (about 2% of it). All nodes of a batch search the
-// graph as it stood before the batch, in parallel, and write only their own lists, which nobody
-// reads yet. Then the reverse links are gathered, sorted by (target, source) and merged, in
-// parallel over targets, each of which is pruned by one thread alone. Neither step depends on
-// which thread did what, so the graph has the same bytes at any thread count. The price is that
-// nodes of one batch do not see each other directly; at 2% recall is not measurably lower.
+// A node's top level comes from hash(seed, id), not from a shared generator. Nodes enter in the
+// order of another such hash, in batches that grow with the graph (about 2% of it). All nodes of a
+// batch search the graph as it stood before the batch, in parallel, and write only their own lists,
+// which nobody reads yet. Then the reverse links are gathered, sorted by (target, source) and
+// merged, in parallel over targets, each of which is pruned by one thread alone. Neither step
+// depends on which thread did what, so the graph has the same bytes at any thread count.
+//
+// The price is that nodes of one batch do not see each other. In a random order that costs a node
+// about one in fifty of its neighbours; in the order of the corpus it would cost most of them,
+// since the passages before and after are the ones most like it: on 21,090 sentences of articles
+// recall@10 at efSearch 100 was 0.975 in corpus order.
 //
 // A node whose level exceeds the graph's is a batch of its own: it becomes the entry point.
 
@@ -89,30 +93,41 @@ package struct HNSWBuilder: @unchecked Sendable {
   }
 
   private mutating func insertAll(_ progress: (Int) -> Void) throws(RetortError) {
-    let count = space.vectors.count
+    let order = Self.insertionOrder(count: space.vectors.count, seed: parameters.seed)
     var next = 0
-    while next < count {
+    while next < order.count {
       try Interruption.check()
-      var end = min(count, next + max(1, min(next / 50, 8192)))
-      if let higher = (next..<end).first(where: { links.level($0) > topLevel }) {
+      var end = min(order.count, next + max(1, min(next / 50, 8192)))
+      if let higher = (next..<end).first(where: { links.level(Int(order[$0])) > topLevel }) {
         end = higher == next ? next + 1 : higher
       }
-      try insert(next..<end)
-      if links.level(next) > topLevel {
-        topLevel = links.level(next)
-        entryPoint = UInt32(next)
+      try insert(order[next..<end])
+      let first = order[next]
+      if links.level(Int(first)) > topLevel {
+        topLevel = links.level(Int(first))
+        entryPoint = first
       }
       next = end
       progress(next)
     }
   }
 
-  private func insert(_ batch: Range<Int>) throws(RetortError) {
+  /// All ids in the order of hash(seed, id).
+  static func insertionOrder(count: Int, seed: UInt64) -> [UInt32] {
+    let salt = Hashing.mix(seed &+ 0xD1B5_4A32_D192_ED03)
+    var keys = (0..<UInt64(count)).map { id in
+      (hash: Hashing.mix(salt ^ id), id: UInt32(truncatingIfNeeded: id))
+    }
+    keys.sort { $0.hash < $1.hash || ($0.hash == $1.hash && $0.id < $1.id) }
+    return keys.map(\.id)
+  }
+
+  private func insert(_ batch: ArraySlice<UInt32>) throws(RetortError) {
     guard topLevel >= 0 else { return }
     try parallelForThrowing(batch.count, threads: threads) { item, worker throws(RetortError) in
       // A batch of a large graph takes seconds; an interruption must not.
       try Interruption.check()
-      try findNeighbors(of: UInt32(batch.lowerBound + item), scratch: scratches[worker])
+      try findNeighbors(of: batch[batch.startIndex + item], scratch: scratches[worker])
     }
     for layer in 0...topLevel { try linkBack(batch, layer: layer) }
   }
@@ -176,10 +191,10 @@ package struct HNSWBuilder: @unchecked Sendable {
   }
 
   /// Adds the reverse links of a batch on one layer and prunes the lists that overflow.
-  private func linkBack(_ batch: Range<Int>, layer: Int) throws(RetortError) {
+  private func linkBack(_ batch: ArraySlice<UInt32>, layer: Int) throws(RetortError) {
     var pairs: [UInt64] = []
-    for id in batch where links.level(id) >= layer {
-      for target in links.view(layer).list(UInt32(id)) {
+    for id in batch where links.level(Int(id)) >= layer {
+      for target in links.view(layer).list(id) {
         pairs.append(UInt64(target) << 32 | UInt64(id))
       }
     }

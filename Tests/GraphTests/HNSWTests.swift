@@ -82,6 +82,26 @@ func recall(
     }
   }
 
+  /// The passages of an article follow each other in a corpus and enter the graph together.
+  @Test func `recall does not suffer when neighbours are next to each other in the corpus`() throws
+  {
+    let seed: UInt64 = 13
+    var random = SplitMix64(seed: seed)
+    var values: [Float] = []
+    var queries: [Float] = []
+    for _ in 0..<100 {
+      let article = (0..<32).map { _ in random.normal() }
+      for passage in 0..<51 {
+        let vector = article.map { Float($0 + 0.7 * random.normal()) }
+        if passage < 50 { values += vector } else { queries += vector }
+      }
+    }
+    let vectors = VectorSet(values, dimension: 32)
+    let output = try HNSWBuilder.build(vectors, parameters: HNSWParameters(), threads: 2)
+    let found = try recall(output.graph(), vectors, values, queries: queries, k: 10, ef: 50)
+    #expect(found >= 0.98, "recall \(found), seed \(seed)")
+  }
+
   @Test func `another seed gives other levels`() {
     let one = (0..<1000).map { HNSWBuilder.level(of: $0, seed: 1, m: 16) }
     let two = (0..<1000).map { HNSWBuilder.level(of: $0, seed: 2, m: 16) }
