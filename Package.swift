@@ -29,7 +29,10 @@ let package = Package(
       name: "RetortCLI", dependencies: ["Retort", "Hub", "Platform", argumentParser, "CEdit"]),
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
-      name: "RetortBench", dependencies: ["Retort", "Retrieval", "Platform", argumentParser]),
+      name: "RetortBench",
+      dependencies: [
+        "Retort", "Retrieval", "Store", "Graph", "Formats", "CKernels", "Platform", argumentParser,
+      ]),
 
     // MARK: Rooms, from the top down
     .target(

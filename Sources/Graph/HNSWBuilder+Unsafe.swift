@@ -22,6 +22,7 @@ import Platform
 /// of its worker number.
 package struct HNSWBuilder: @unchecked Sendable {
   private let space: PassageSpace
+  private let codes: CodeSet?
   private let parameters: HNSWParameters
   private let threads: Int
   private let links: LinkTable
@@ -48,6 +49,12 @@ package struct HNSWBuilder: @unchecked Sendable {
     package var entryPoint: UInt32
     /// What the reachability pass found.
     package var reachability: Reachability
+    /// The codes the graph was built over, by node; nil for small collections.
+    package var codes: CodeSet?
+    /// What nearness means.
+    package var metric: Metric
+    /// The vector of each node; empty where nodes are numbered like vectors.
+    package var vectorOfNode: [UInt32]
   }
 
   /// Builds the graph.
@@ -66,16 +73,46 @@ package struct HNSWBuilder: @unchecked Sendable {
         .limitExceeded,
         "a segment holds at most 2147483647 passages; split the corpus into shards")
     }
+    let biases = try PassageSpace.check(vectors, metric: parameters.metric, threads: threads)
+    let (nodes, codes) = try makeCodes(vectors, parameters, threads: threads)
+    let space = PassageSpace(vectors, ids: nodes, metric: parameters.metric, biases: biases)
     var builder = HNSWBuilder(
-      space: try PassageSpace(vectors, threads: threads), parameters: parameters, threads: threads)
+      space: space, codes: codes, parameters: parameters, threads: threads)
     try builder.insertAll(progress)
+    try builder.pruneAll()
     let reachability = try builder.connectUnreachable()
     return Output(
-      layers: builder.links.layers(), entryPoint: builder.entryPoint, reachability: reachability)
+      layers: builder.links.layers(), entryPoint: builder.entryPoint, reachability: reachability,
+      codes: codes, metric: parameters.metric, vectorOfNode: codes == nil ? [] : nodes)
   }
 
-  private init(space: PassageSpace, parameters: HNSWParameters, threads: Int) {
+  /// The numbering of the nodes, and codes for the walks where there are enough vectors to learn
+  /// them from and to gain by them.
+  private static func makeCodes(
+    _ vectors: VectorSet, _ parameters: HNSWParameters, threads: Int
+  ) throws(RetortError) -> (nodes: [UInt32], codes: CodeSet?) {
+    let plain = (0..<UInt32(vectors.count)).map { $0 }
+    guard vectors.count >= HNSWParameters.fewestCodes,
+      HNSWParameters.codedDimensions.contains(vectors.dimension)
+    else { return (plain, nil) }
+    let axes = try PrincipalAxes(
+      vectors, count: min(vectors.dimension, parameters.codeBlocks * 128), seed: parameters.seed,
+      threads: threads)
+    guard
+      let book = try CodeBook.train(
+        vectors, axes, blocks: parameters.codeBlocks, seed: parameters.seed)
+    else { return (plain, nil) }
+    let nodes = try LocalityOrder.order(vectors, along: axes, threads: threads)
+    return (
+      nodes,
+      try CodeSet(
+        vectors, nodes: nodes, book: book, metric: parameters.metric, threads: threads)
+    )
+  }
+
+  private init(space: PassageSpace, codes: CodeSet?, parameters: HNSWParameters, threads: Int) {
     self.space = space
+    self.codes = codes
     self.parameters = parameters
     self.threads = max(threads, 1)
     links = LinkTable(
@@ -101,7 +138,8 @@ package struct HNSWBuilder: @unchecked Sendable {
       if let higher = (next..<end).first(where: { links.level(Int(order[$0])) > topLevel }) {
         end = higher == next ? next + 1 : higher
       }
-      try insert(order[next..<end])
+      // Near nodes one after the other: what one walk has read is still in the caches for the next.
+      try insert(order[next..<end].sorted())
       let first = order[next]
       if links.level(Int(first)) > topLevel {
         topLevel = links.level(Int(first))
@@ -122,19 +160,30 @@ package struct HNSWBuilder: @unchecked Sendable {
     return keys.map(\.id)
   }
 
-  private func insert(_ batch: ArraySlice<UInt32>) throws(RetortError) {
+  private func insert(_ batch: [UInt32]) throws(RetortError) {
     guard topLevel >= 0 else { return }
     try parallelForThrowing(batch.count, threads: threads) { item, worker throws(RetortError) in
       // A batch of a large graph takes seconds; an interruption must not.
       try Interruption.check()
-      try findNeighbors(of: batch[batch.startIndex + item], scratch: scratches[worker])
+      try findNeighbors(of: batch[item], scratch: scratches[worker])
     }
     for layer in 0...topLevel { try linkBack(batch, layer: layer) }
   }
 
   /// Writes the lists of a node that nobody links to yet.
   private func findNeighbors(of id: UInt32, scratch: SearchScratch) throws(RetortError) {
-    let scorer = space.scorer(id)
+    if let codes {
+      let scorer = CodeScorer(
+        codes: codes, query: scratch.prepare(space.pointer(id), codes.book))
+      try findNeighbors(of: id, scorer, rescore: true, scratch)
+    } else {
+      try findNeighbors(of: id, space.scorer(id), rescore: false, scratch)
+    }
+  }
+
+  private func findNeighbors<Score: Scorer>(
+    of id: UInt32, _ scorer: Score, rescore: Bool, _ scratch: SearchScratch
+  ) throws(RetortError) {
     let level = links.level(Int(id))
     var current = entryPoint
     for layer in stride(from: topLevel, to: level, by: -1) {
@@ -150,9 +199,12 @@ package struct HNSWBuilder: @unchecked Sendable {
       try scratch.start(at: current, view, scorer)
       try scratch.walk(view, scorer)
       current = scratch.poolSlots[0] & ~SearchScratch.expanded
+      if rescore { try scratch.rescore(scratch.poolCount, space.scorer(id)) }
+      let offset = space.offset(id)
       let candidates = (0..<scratch.poolCount).map {
         Neighbor(
-          id: scratch.poolSlots[$0] & ~SearchScratch.expanded, score: scratch.poolScores[$0])
+          id: scratch.poolSlots[$0] & ~SearchScratch.expanded,
+          score: scratch.poolScores[$0] + offset)
       }
       links.set(id, layer: layer, select(candidates, for: id, limit: parameters.m))
     }
@@ -186,12 +238,11 @@ package struct HNSWBuilder: @unchecked Sendable {
   }
 
   private func isCopy(_ a: UInt32, _ b: UInt32) -> Bool {
-    let vectors = space.vectors
-    return memcmp(vectors.pointer(a), vectors.pointer(b), vectors.dimension * 4) == 0
+    memcmp(space.pointer(a), space.pointer(b), space.vectors.dimension * 4) == 0
   }
 
   /// Adds the reverse links of a batch on one layer and prunes the lists that overflow.
-  private func linkBack(_ batch: ArraySlice<UInt32>, layer: Int) throws(RetortError) {
+  private func linkBack(_ batch: [UInt32], layer: Int) throws(RetortError) {
     var pairs: [UInt64] = []
     for id in batch where links.level(Int(id)) >= layer {
       for target in links.view(layer).list(id) {
@@ -218,13 +269,36 @@ package struct HNSWBuilder: @unchecked Sendable {
   private func link(_ target: UInt32, to sources: [UInt32], layer: Int) {
     let limit = parameters.maximumDegree(layer: layer)
     let merged = Array(links.view(layer).list(target)) + sources
-    guard merged.count > limit else {
+    guard merged.count > links.capacity(layer: layer) else {
       links.set(target, layer: layer, merged)
       return
     }
     var candidates = merged.map { Neighbor(id: $0, score: space.similarity(target, $0)) }
     candidates.sort(by: Neighbor.ranksBefore)
     links.set(target, layer: layer, select(candidates, for: target, limit: limit))
+  }
+}
+
+// MARK: - Last pruning
+
+extension HNSWBuilder {
+  /// Prunes the lists that the build left longer than a finished graph may have them.
+  private func pruneAll() throws(RetortError) {
+    let limit = parameters.maximumDegree(layer: 0)
+    let chunk = 64
+    let count = space.vectors.count
+    try parallelForThrowing((count + chunk - 1) / chunk, threads: threads) {
+      item, _ throws(RetortError) in
+      try Interruption.check()
+      for id in UInt32(item * chunk)..<UInt32(min(count, (item + 1) * chunk))
+      where links.degree(id) > limit {
+        var candidates = links.view(0).list(id).map {
+          Neighbor(id: $0, score: space.similarity(id, $0))
+        }
+        candidates.sort(by: Neighbor.ranksBefore)
+        links.set(id, layer: 0, select(candidates, for: id, limit: limit))
+      }
+    }
   }
 }
 
