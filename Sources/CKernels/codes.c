@@ -25,6 +25,33 @@ void retort_codes_score_scalar(const retort_codes_query *query, const uint8_t *b
   }
 }
 
+void retort_codes_project_scalar(const int16_t *rows, size_t count, const int16_t *vector,
+                                 size_t length, int32_t *sums) {
+  for (size_t r = 0; r < count; r++, rows += length) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < length; i++) sum += rows[i] * vector[i];
+    sums[r] = sum;
+  }
+}
+
+retort_codes_project_function retort_codes_project_at(retort_level level) {
+  if (!retort_level_available(level)) return NULL;
+  switch (level) {
+#if defined(__x86_64__)
+    case RETORT_LEVEL_AVX2: return retort_codes_project_avx2;
+    case RETORT_LEVEL_AVX512: return retort_codes_project_avx512;
+#elif defined(__aarch64__)
+    case RETORT_LEVEL_NEON: return retort_codes_project_neon;
+#endif
+    default: return retort_codes_project_scalar;
+  }
+}
+
+void retort_codes_project(const int16_t *rows, size_t count, const int16_t *vector, size_t length,
+                          int32_t *sums) {
+  retort_codes_project_at(retort_level_in_use())(rows, count, vector, length, sums);
+}
+
 retort_codes_score_function retort_codes_score_at(retort_level level) {
   if (!retort_level_available(level)) return NULL;
   switch (level) {

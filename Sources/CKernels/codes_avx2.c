@@ -61,4 +61,28 @@ __attribute__((target("avx2"))) void retort_codes_score_avx2(const retort_codes_
                               _mm_extract_epi32(sums, 2));
   }
 }
+
+CODES_AVX2 __m256i codes_products16(const int16_t *a, const int16_t *b) {
+  return _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)a),
+                           _mm256_loadu_si256((const __m256i *)b));
+}
+
+__attribute__((target("avx2"))) void retort_codes_project_avx2(const int16_t *rows, size_t count,
+                                                               const int16_t *vector,
+                                                               size_t length, int32_t *sums) {
+  for (size_t r = 0; r < count; r++, rows += length) {
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0;
+    size_t i = 0;
+    for (; i + 32 <= length; i += 32) {
+      s0 = _mm256_add_epi32(s0, codes_products16(rows + i, vector + i));
+      s1 = _mm256_add_epi32(s1, codes_products16(rows + i + 16, vector + i + 16));
+    }
+    if (i < length) s0 = _mm256_add_epi32(s0, codes_products16(rows + i, vector + i));
+    s0 = _mm256_add_epi32(s0, s1);
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(s0), _mm256_extracti128_si256(s0, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
+    sums[r] = _mm_cvtsi128_si32(sum);
+  }
+}
 #endif

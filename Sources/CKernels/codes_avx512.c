@@ -64,4 +64,21 @@ __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) void retort_codes_
                               _mm512_reduce_add_epi32(s4), _mm512_reduce_add_epi32(s2));
   }
 }
+
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) void retort_codes_project_avx512(
+    const int16_t *rows, size_t count, const int16_t *vector, size_t length, int32_t *sums) {
+  for (size_t r = 0; r < count; r++, rows += length) {
+    __m512i sum = _mm512_setzero_si512();
+    size_t i = 0;
+    for (; i + 32 <= length; i += 32) {
+      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_loadu_si512(rows + i),
+                                                    _mm512_loadu_si512(vector + i)));
+    }
+    if (i < length) {
+      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maskz_loadu_epi16(0xFFFF, rows + i),
+                                                    _mm512_maskz_loadu_epi16(0xFFFF, vector + i)));
+    }
+    sums[r] = _mm512_reduce_add_epi32(sum);
+  }
+}
 #endif

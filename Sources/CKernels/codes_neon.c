@@ -49,4 +49,20 @@ void retort_codes_score_neon(const retort_codes_query *query, const uint8_t *bas
     scores[i] = codes_combine(query, record, vaddvq_s32(s7), vaddvq_s32(s4), vaddvq_s32(s2));
   }
 }
+
+void retort_codes_project_neon(const int16_t *rows, size_t count, const int16_t *vector,
+                               size_t length, int32_t *sums) {
+  for (size_t r = 0; r < count; r++, rows += length) {
+    int32x4_t s0 = vdupq_n_s32(0), s1 = s0;
+    for (size_t i = 0; i < length; i += 16) {
+      int16x8_t a = vld1q_s16(rows + i), b = vld1q_s16(vector + i);
+      int16x8_t c = vld1q_s16(rows + i + 8), d = vld1q_s16(vector + i + 8);
+      s0 = vmlal_s16(s0, vget_low_s16(a), vget_low_s16(b));
+      s1 = vmlal_high_s16(s1, a, b);
+      s0 = vmlal_s16(s0, vget_low_s16(c), vget_low_s16(d));
+      s1 = vmlal_high_s16(s1, c, d);
+    }
+    sums[r] = vaddvq_s32(vaddq_s32(s0, s1));
+  }
+}
 #endif

@@ -6,7 +6,7 @@
 
 #include "retort_codes.h"
 
-enum { CODES_AHEAD = 8 };
+enum { CODES_AHEAD = 16 };
 
 static inline void codes_prefetch(const uint8_t *record, uint32_t stride) {
   for (uint32_t offset = 0; offset < stride; offset += 64) {

@@ -24,12 +24,25 @@ package struct CodeBook: Sendable {
   package let blocks: (wide: Int, middle: Int, narrow: Int)
   /// What is subtracted from a vector first.
   package let mean: [Float]
-  /// `axisCount` rows of `dimension` floats, in the order of the codes.
-  package let axes: [Float]
+  /// `axisCount` rows of `rowLength` numbers, in the order of the codes: directions as multiples of
+  /// `unit`, padded with zeros. Whole numbers of 11 bits or less are accurate to a thousandth, which
+  /// codes do not notice, and turn a query in a third of the time that floats take.
+  package let axes: [Int16]
   /// The quantiser's step along each axis, for vectors of length 1.
   package let steps: [Float]
   /// The inner product of each axis with the mean.
   private let shifts: [Float]
+
+  /// Numbers a row of `axes`.
+  package var rowLength: Int { (dimension + 15) & ~15 }
+
+  /// The largest whole number in axes and vectors whose products' sums fit into 32 bits.
+  private static func largest(dimension: Int) -> Float {
+    min((Float(1 << 30) / Float(max(dimension, 1)) * 1.9).squareRoot(), 2047).rounded(.down)
+  }
+
+  /// The size of 1 in `axes`.
+  private var unit: Float { 1 / Self.largest(dimension: dimension) }
 
   /// Components of a code.
   package var axisCount: Int { blocks.wide * 32 + blocks.middle * 64 + blocks.narrow * 128 }
@@ -41,7 +54,7 @@ package struct CodeBook: Sendable {
 
   /// A code book of known parts, or nil where they do not fit together.
   package init?(
-    dimension: Int, blocks: (wide: Int, middle: Int, narrow: Int), mean: [Float], axes: [Float],
+    dimension: Int, blocks: (wide: Int, middle: Int, narrow: Int), mean: [Float], axes: [Int16],
     steps: [Float]
   ) {
     self.dimension = dimension
@@ -50,11 +63,16 @@ package struct CodeBook: Sendable {
     self.axes = axes
     self.steps = steps
     let count = blocks.wide * 32 + blocks.middle * 64 + blocks.narrow * 128
-    guard count > 0, mean.count == dimension, axes.count == count * dimension, steps.count == count
+    let length = (dimension + 15) & ~15
+    let largest = Self.largest(dimension: dimension)
+    guard count > 0, mean.count == dimension, axes.count == count * length, steps.count == count,
+      axes.allSatisfy({ Float(abs(Int32($0))) <= largest })
     else { return nil }
     shifts = (0..<count).map { k in
-      let row = axes[(k * dimension)..<((k + 1) * dimension)]
-      return Float(zip(row, mean).reduce(0.0) { $0 + Double($1.0) * Double($1.1) })
+      let sum = (0..<dimension).reduce(0.0) { sum, j in
+        sum + Double(axes[k * length + j]) * Double(mean[j])
+      }
+      return Float(sum / Double(largest))
     }
   }
 
@@ -66,12 +84,27 @@ package struct CodeBook: Sendable {
   }
 
   /// Writes the components of `vector` along the axes, `axisCount` floats, mean not taken off.
-  @inline(__always)
   func project(_ vector: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>) {
-    axes.withUnsafeBufferPointer { axes in
-      guard let base = axes.baseAddress else { return }
-      for k in 0..<axisCount {
-        target[k] = retort_dot_f32(base + k * dimension, vector, dimension)
+    let length = rowLength
+    var extreme: Float = 0
+    for j in 0..<dimension { extreme = max(extreme, abs(vector[j])) }
+    let largest = Self.largest(dimension: dimension)
+    let inverse = extreme > 0 ? largest / extreme : 0
+    withUnsafeTemporaryAllocation(of: Int16.self, capacity: length) { whole in
+      withUnsafeTemporaryAllocation(of: Int32.self, capacity: axisCount) { sums in
+        guard let whole = whole.baseAddress, let sums = sums.baseAddress else { return }
+        // Rounding by the float format itself: far faster than a call, and the same everywhere.
+        // (A vector of tiny numbers overflows `inverse` and comes out as zeros.)
+        for j in 0..<dimension {
+          let rounded = (vector[j] * inverse + 0x1.8p23) - 0x1.8p23
+          whole[j] = abs(rounded) <= largest ? Int16(rounded) : 0
+        }
+        for j in dimension..<length { whole[j] = 0 }
+        axes.withUnsafeBufferPointer { axes in
+          retort_codes_project(axes.baseAddress, axisCount, whole, length, sums)
+        }
+        let scale = extreme / largest * unit
+        for k in 0..<axisCount { target[k] = Float(sums[k]) * scale }
       }
     }
   }
@@ -133,8 +166,10 @@ extension CodeBook {
     seed: UInt64
   ) throws(RetortError) -> CodeBook? {
     let dimension = vectors.dimension
+    let length = (dimension + 15) & ~15
+    let largest = Self.largest(dimension: dimension)
     let sizes = [blocks.wide * 32, blocks.middle * 64, blocks.narrow * 128]
-    var rows: [Float] = []
+    var rows: [Int16] = []
     var start = 0
     for (number, size) in sizes.enumerated() where size > 0 {
       let used = max(0, min(size, axes.variances.count - start))
@@ -148,7 +183,8 @@ extension CodeBook {
             for c in 0..<dimension { row[c] += weight * axes.rows[(start + j) * dimension + c] }
           }
         }
-        rows += row
+        rows += row.map { Int16(max(min(($0 * largest).rounded(), largest), -largest)) }
+        rows += [Int16](repeating: 0, count: length - dimension)
       }
       start += used
     }
@@ -267,7 +303,6 @@ extension CodeBook {
       let inverse = largest > 0 ? 127 / largest : 0
       var sum: Int32 = 0
       for k in start..<(start + size) {
-        // Rounding by the float format itself: far faster than a call, and the same everywhere.
         let rounded = (values[k] * inverse + 0x1.8p23) - 0x1.8p23
         // A forged book can make anything of a query; the search must only survive it.
         weights[k] = rounded.isNaN ? 0 : Int8(max(min(rounded, 127), -127))

@@ -47,15 +47,19 @@ enum CodeSection {
     let dimension = Int(words[0])
     let blocks = (wide: Int(words[1]), middle: Int(words[2]), narrow: Int(words[3]))
     let axes = blocks.wide * 32 + blocks.middle * 64 + blocks.narrow * 128
-    guard words.count == 4 + dimension + axes * dimension + axes else {
+    let length = (dimension + 15) & ~15
+    let floats = 4 + dimension + axes
+    guard words.count == floats + axes * length / 2 else {
       throw section.damaged("\(words.count) numbers for \(axes) axes of \(dimension)")
     }
-    let values = words[4...].map { Float(bitPattern: $0) }
+    let values = words[4..<floats].map { Float(bitPattern: $0) }
+    let numbers = words[floats...].flatMap {
+      [Int16(truncatingIfNeeded: $0), Int16(truncatingIfNeeded: $0 >> 16)]
+    }
     guard values.allSatisfy(\.isFinite),
       let book = CodeBook(
-        dimension: dimension, blocks: blocks, mean: Array(values[..<dimension]),
-        axes: Array(values[dimension..<(dimension + axes * dimension)]),
-        steps: Array(values[(dimension + axes * dimension)...]))
+        dimension: dimension, blocks: blocks, mean: Array(values[..<dimension]), axes: numbers,
+        steps: Array(values[dimension...]))
     else { throw section.damaged("its numbers") }
     return book
   }

@@ -10,7 +10,7 @@ import Platform
 //   "links<n>"   LZ4 blocks of `AdjacencyCodec` bytes, 2^shift slots each
 //   where the vectors are coded (`CodeBook`), all three or none:
 //   "order"      u32 vector by node, page-aligned
-//   "book"       u32 dimension, u32 blocks of 7, 4 and 2 bits; f32 mean, axes, steps
+//   "book"       u32 dimension, u32 blocks of 7, 4 and 2 bits; f32 mean, f32 steps, i16 axes
 //   "codes"      records by node (retort_codes.h), page-aligned; a checksum block is the smallest
 //                power of two of records that fills 64 KiB
 
@@ -51,9 +51,12 @@ package enum GraphFileWriter {
       UInt32(book.dimension), UInt32(book.blocks.wide), UInt32(book.blocks.middle),
       UInt32(book.blocks.narrow),
     ])
-    for values in [book.mean, book.axes, book.steps] {
+    for values in [book.mean, book.steps] {
       try writer.append(words: values.map(\.bitPattern))
     }
+    var axes: [UInt8] = []
+    for number in book.axes { axes.appendInteger(number) }
+    try writer.append(axes)
     writer.end()
     let blockLength = book.stride << CodeSection.blockShift(stride: book.stride)
     try writer.begin("codes", blockLength: blockLength, alignment: SegmentLayout.page)

@@ -85,11 +85,12 @@ import Testing
         query, vectors: vectors, k: 10, efSearch: 40, scratch: SearchScratch())
     }
     #expect(try search().count == 10)
-    for value in [0, 1, -1, .nan, .infinity, 3e38, 1e-45] as [Float] {
+    for value in [0, 1, -1, .nan, .infinity, 3e38, .leastNonzeroMagnitude] as [Float] {
       let book = try #require(
         CodeBook(
           dimension: 32, blocks: codes.book.blocks, mean: codes.book.mean,
-          axes: codes.book.axes.map { _ in value }, steps: codes.book.steps.map { _ in value }))
+          axes: codes.book.axes.map { _ in value > 1 ? 2047 : 0 },
+          steps: codes.book.steps.map { _ in value }))
       output.codes = try CodeSet(
         vectors, nodes: output.vectorOfNode, book: book, metric: .innerProduct, threads: 1)
       do {

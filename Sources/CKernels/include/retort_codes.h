@@ -38,10 +38,19 @@ static inline void retort_prefetch(const void *address) { __builtin_prefetch(add
 void retort_codes_score(const retort_codes_query *query, const uint8_t *base, const uint32_t *ids,
                         size_t count, float *scores);
 
+// sums[r] = rows[r * length ...] . vector for r in 0 ..< count, exact: the caller sees to it that
+// length x max|rows| x max|vector| < 2^31. `length` is a multiple of 16.
+void retort_codes_project(const int16_t *rows, size_t count, const int16_t *vector, size_t length,
+                          int32_t *sums);
+
 // The kernel of one instruction set, or NULL where this CPU or build lacks it (tests, forcing).
 typedef void (*retort_codes_score_function)(const retort_codes_query *query, const uint8_t *base,
                                             const uint32_t *ids, size_t count, float *scores);
 retort_codes_score_function retort_codes_score_at(retort_level level);
+
+typedef void (*retort_codes_project_function)(const int16_t *rows, size_t count,
+                                              const int16_t *vector, size_t length, int32_t *sums);
+retort_codes_project_function retort_codes_project_at(retort_level level);
 
 // The kernels themselves; call them only where retort_level_available says so.
 void retort_codes_score_scalar(const retort_codes_query *query, const uint8_t *base,
@@ -52,5 +61,13 @@ void retort_codes_score_avx512(const retort_codes_query *query, const uint8_t *b
                                const uint32_t *ids, size_t count, float *scores);
 void retort_codes_score_neon(const retort_codes_query *query, const uint8_t *base,
                              const uint32_t *ids, size_t count, float *scores);
+void retort_codes_project_scalar(const int16_t *rows, size_t count, const int16_t *vector,
+                                 size_t length, int32_t *sums);
+void retort_codes_project_avx2(const int16_t *rows, size_t count, const int16_t *vector,
+                               size_t length, int32_t *sums);
+void retort_codes_project_avx512(const int16_t *rows, size_t count, const int16_t *vector,
+                                 size_t length, int32_t *sums);
+void retort_codes_project_neon(const int16_t *rows, size_t count, const int16_t *vector,
+                               size_t length, int32_t *sums);
 
 #endif
