@@ -6,5 +6,5 @@ struct RetortBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "retort-bench",
     abstract: "Times the parts of Retort by themselves; see tools/bench.",
-    subcommands: [KernelBench.self, AnnBench.self, AnnExport.self])
+    subcommands: [KernelBench.self, AnnBench.self])
 }
