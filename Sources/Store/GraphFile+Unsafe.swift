@@ -2,8 +2,8 @@ import Graph
 import Platform
 
 // graph.seg, kind GRPH:
-//   "shape"      u32 count, u32 number of layers, u32 entry point, u32 block shift, u32 metric
-//                (absent in older files: 0, the inner product)
+//   "shape"      u32 count, u32 number of layers, u32 entry point, u32 block shift
+//   "metric"     u32 1: Euclidean distance; absent: the inner product
 //   per layer n, from 0 up:
 //   "nodes<n>"   u32 nodes by slot, ascending; absent on layer 0, where a slot is the node
 //   "index<n>"   per block: u64 offset in "links<n>", u32 compressed length, u32 raw length
@@ -27,9 +27,13 @@ package enum GraphFileWriter {
     try writer.begin("shape")
     try writer.append(words: [
       UInt32(count), UInt32(graph.layers.count), graph.entryPoint, UInt32(shift),
-      graph.metric.rawValue,
     ])
     writer.end()
+    if graph.metric != .innerProduct {
+      try writer.begin("metric")
+      try writer.append(words: [graph.metric.rawValue])
+      writer.end()
+    }
     for (number, layer) in graph.layers.enumerated() {
       try write(layer, number: number, writer, threads: threads)
     }
@@ -125,12 +129,10 @@ package struct GraphFile: Sendable {
     file = try SegmentFile(path: path, kind: .graph)
     let section = try file.section("shape")
     let shape = try section.words()
-    guard shape.count == 4 || shape.count == 5, shape[1] <= 31, shape[3] <= 16, shape[0] < 1 << 31,
+    guard shape.count == 4, shape[1] <= 31, shape[3] <= 16, shape[0] < 1 << 31,
       (shape[0] == 0) == (shape[1] == 0), shape[0] == 0 || shape[2] < shape[0]
     else { throw section.damaged("shape \(shape)") }
-    guard let metric = Metric(rawValue: shape.count == 5 ? shape[4] : 0) else {
-      throw section.damaged("metric \(shape[4])")
-    }
+    let metric = try Self.metric(file)
     let count = Int(shape[0])
     var layers: [GraphLayer] = []
     for number in 0..<Int(shape[1]) {
@@ -144,6 +146,15 @@ package struct GraphFile: Sendable {
     graph = HNSWGraph(
       count: count, layers: layers, entryPoint: shape[2], codes: coded?.codes, metric: metric,
       vectorOfNode: coded?.order)
+  }
+
+  private static func metric(_ file: SegmentFile) throws(RetortError) -> Metric {
+    guard let section = file.sections["metric"] else { return .innerProduct }
+    let words = try section.words()
+    guard words.count == 1, let metric = Metric(rawValue: words[0]) else {
+      throw section.damaged("metric \(words)")
+    }
+    return metric
   }
 
   private static func layer(
