@@ -31,7 +31,8 @@ let package = Package(
     .executableTarget(
       name: "RetortBench",
       dependencies: [
-        "Retort", "Retrieval", "Store", "Graph", "Formats", "CKernels", "Platform", argumentParser,
+        "Retort", "Retrieval", "Store", "Graph", "Text", "Formats", "CKernels", "Platform",
+        argumentParser,
       ]),
 
     // MARK: Rooms, from the top down
@@ -40,7 +41,7 @@ let package = Package(
       dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats", "CKernels"]),
-    .target(name: "Store", dependencies: ["Graph", "Platform", "CKernels", "CLZ4"]),
+    .target(name: "Store", dependencies: ["Graph", "Formats", "Platform", "CKernels", "CLZ4"]),
     .target(name: "Graph", dependencies: ["Platform", "CKernels"]),
     .target(name: "Text", dependencies: ["Platform"]),
     .target(name: "Formats", dependencies: ["Platform", "CZlib"]),
@@ -69,8 +70,10 @@ let package = Package(
     .testTarget(name: "StoreTests", dependencies: ["Store", "Graph", "TestSupport"]),
     .testTarget(
       name: "RetrievalTests",
-      dependencies: ["Retrieval", "Models", "Store", "Formats", "TestSupport"]),
-    .testTarget(name: "RetortTests", dependencies: ["Retort"]),
+      dependencies: [
+        "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
+      ]),
+    .testTarget(name: "RetortTests", dependencies: ["Retort", "TestSupport"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "RetortCLITests",

@@ -6,18 +6,24 @@ struct JSONRecord: Equatable {
   var title: String?
   var text: String?
   var contents: String?
+  /// The other fields that were asked for.
+  var fields: [String: [FieldValue]] = [:]
+  /// Names of fields whose values cannot be filtered by.
+  var leftOut: [String] = []
 }
 
 /// Scans one JSON object strictly (RFC 8259) and keeps only the fields of a `JSONRecord`.
 ///
 /// Foundation's decoder would do but for three things: it takes trailing commas and lone
 /// surrogates in silence, it does not say where a line is malformed, and it makes a dictionary of
-/// every field. Other fields, nested to any depth up to `maximumDepth`, are checked and skipped. A
-/// field that is used and occurs twice is an error; `null` counts as absent.
+/// every field. Other fields, nested to any depth up to `maximumDepth`, are checked, and kept where
+/// `selection` says so. A field that is used and occurs twice is an error; `null` counts as absent.
 struct JSONRecordScanner {
   static let maximumDepth = 256
 
-  private var at = 0
+  /// The metadata fields to keep.
+  var selection = FieldSelection.none
+  var at = 0
   private var scratch: [UInt8] = []
 
   /// Scans a line that holds one object and nothing else.
@@ -37,7 +43,7 @@ struct JSONRecordScanner {
       case "title": try scanner.store(line, key, &record.title, isID: false)
       case "text": try scanner.store(line, key, &record.text, isID: false)
       case "contents": try scanner.store(line, key, &record.contents, isID: false)
-      default: try scanner.skipValue(line, depth: 1)
+      default: try scanner.scanField(line, key, depth: 1, into: &record)
       }
     }
     skipSpace(line)
@@ -66,7 +72,7 @@ struct JSONRecordScanner {
 
   // MARK: Grammar
 
-  private mutating func scanMembers(
+  mutating func scanMembers(
     _ line: Span<UInt8>,
     _ member: (inout JSONRecordScanner, Span<UInt8>, String) throws(BadLine) -> Void
   ) throws(BadLine) {
@@ -93,7 +99,7 @@ struct JSONRecordScanner {
     }
   }
 
-  private mutating func skipValue(_ line: Span<UInt8>, depth: Int) throws(BadLine) {
+  mutating func skipValue(_ line: Span<UInt8>, depth: Int) throws(BadLine) {
     guard depth <= Self.maximumDepth else {
       throw BadLine("malformed JSON", "(nested deeper than \(Self.maximumDepth))")
     }
@@ -112,6 +118,15 @@ struct JSONRecordScanner {
   }
 
   private mutating func skipArray(_ line: Span<UInt8>, depth: Int) throws(BadLine) {
+    try scanElements(line, depth: depth) { scanner, line throws(BadLine) in
+      try scanner.skipValue(line, depth: depth + 1)
+    }
+  }
+
+  mutating func scanElements(
+    _ line: Span<UInt8>, depth: Int,
+    _ element: (inout JSONRecordScanner, Span<UInt8>) throws(BadLine) -> Void
+  ) throws(BadLine) {
     at += 1
     skipSpace(line)
     if peek(line) == UInt8(ascii: "]") {
@@ -120,7 +135,7 @@ struct JSONRecordScanner {
     }
     while true {
       skipSpace(line)
-      try skipValue(line, depth: depth + 1)
+      try element(&self, line)
       skipSpace(line)
       if peek(line) == UInt8(ascii: "]") {
         at += 1
@@ -130,12 +145,12 @@ struct JSONRecordScanner {
     }
   }
 
-  private mutating func scanWord(_ line: Span<UInt8>, _ word: String) throws(BadLine) {
+  mutating func scanWord(_ line: Span<UInt8>, _ word: String) throws(BadLine) {
     for byte in word.utf8 { try expect(line, byte) }
   }
 
   /// Scans a number; true when it is written as an integer.
-  private mutating func scanNumber(_ line: Span<UInt8>) throws(BadLine) -> Bool {
+  mutating func scanNumber(_ line: Span<UInt8>) throws(BadLine) -> Bool {
     if peek(line) == UInt8(ascii: "-") { at += 1 }
     if peek(line) == UInt8(ascii: "0") {
       at += 1
@@ -163,7 +178,7 @@ struct JSONRecordScanner {
     guard at > start else { throw malformed() }
   }
 
-  private mutating func scanString(_ line: Span<UInt8>) throws(BadLine) -> String {
+  mutating func scanString(_ line: Span<UInt8>) throws(BadLine) -> String {
     at += 1
     let start = at
     let plain = plainEnd(line)
@@ -251,7 +266,7 @@ struct JSONRecordScanner {
   // MARK: Bytes
 
   /// The byte here; 0, which no line holds, at the end.
-  private func peek(_ line: Span<UInt8>) -> UInt8 { at < line.count ? line[at] : 0 }
+  func peek(_ line: Span<UInt8>) -> UInt8 { at < line.count ? line[at] : 0 }
 
   private mutating func expect(_ line: Span<UInt8>, _ byte: UInt8) throws(BadLine) {
     guard peek(line) == byte else { throw malformed() }

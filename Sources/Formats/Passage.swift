@@ -4,11 +4,14 @@ public struct Passage: Sendable, Equatable {
   public var id: String
   /// What is encoded and shown; may be empty.
   public var text: String
+  /// Metadata to filter by: one value or more a field, ascending, each once.
+  public var fields: [String: [FieldValue]]
 
   /// Makes a passage.
-  public init(id: String, text: String) {
+  public init(id: String, text: String, fields: [String: [FieldValue]] = [:]) {
     self.id = id
     self.text = text
+    self.fields = fields
   }
 }
 

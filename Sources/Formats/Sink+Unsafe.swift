@@ -41,6 +41,14 @@ final class Sink {
     if file != nil, !isFinished { unlink(temporary) }
   }
 
+  /// Whether it is a file, which can be changed until it is finished.
+  var isFile: Bool { file != nil }
+
+  /// Replaces bytes of a file that were written before.
+  func overwrite(_ bytes: [UInt8], at offset: Int) throws(RetortError) {
+    try file?.overwrite(bytes, at: offset)
+  }
+
   /// Writes bytes.
   func write(_ bytes: [UInt8]) throws(RetortError) {
     if let file { return try file.append(bytes) }

@@ -2,6 +2,7 @@
 struct TextRecord {
   var id: String
   var text: String
+  var fields: [String: [FieldValue]] = [:]
 }
 
 /// Turns lines into records.
@@ -11,8 +12,13 @@ struct TextRecordParser {
 
   let layout: Layout
   private var scanner = JSONRecordScanner()
+  /// Metadata that was left out.
+  private(set) var leftOut = LeftOutFields()
 
-  init(_ layout: Layout) { self.layout = layout }
+  init(_ layout: Layout, fields: FieldSelection = .none) {
+    self.layout = layout
+    scanner.selection = fields
+  }
 
   /// The record on a line, nil for a blank JSON line (which holds nothing to lose).
   mutating func parse(_ line: Span<UInt8>) throws(BadLine) -> TextRecord? {
@@ -57,8 +63,9 @@ struct TextRecordParser {
     guard let body = record.text ?? record.contents else {
       throw BadLine("missing field \"text\"", "(\"contents\" serves too)")
     }
-    guard let title = record.title else { return TextRecord(id: id, text: trimmed(body)) }
-    return TextRecord(id: id, text: trimmed(title + " " + body))
+    for name in record.leftOut { leftOut.add(name) }
+    let text = record.title.map { $0 + " " + body } ?? body
+    return TextRecord(id: id, text: trimmed(text), fields: record.fields)
   }
 }
 

@@ -5,10 +5,15 @@ struct TextRecordReader {
   let lines: LineReader
   private(set) var bad: BadLineTally
   private var parser: TextRecordParser?
+  private let fields: FieldSelection
+
+  /// Sentences about metadata that was left out.
+  var leftOutFields: [String] { parser?.leftOut.report ?? [] }
 
   /// `member` is the file's stem inside a BEIR folder: `corpus` or `queries`.
   init(
-    path: String, format: TextFormat, member: String, skipBadLines: Bool
+    path: String, format: TextFormat, member: String, skipBadLines: Bool,
+    fields: FieldSelection = .none
   ) throws(RetortError) {
     let isFolder = path != "-" && FileSystem.kind(of: path) == .folder
     if isFolder, format == .tsv || format == .jsonl {
@@ -17,11 +22,12 @@ struct TextRecordReader {
     }
     lines = try LineReader(path: isFolder ? Self.find(member, in: path) : path)
     bad = BadLineTally(skips: skipBadLines)
+    self.fields = fields
     switch format {
     case .tsv: parser = TextRecordParser(.tsv)
-    case .jsonl, .beir: parser = TextRecordParser(.jsonl)
-    case .auto where isFolder: parser = TextRecordParser(.jsonl)
-    case .auto: parser = Self.layout(ofName: path).map(TextRecordParser.init)
+    case .jsonl, .beir: parser = TextRecordParser(.jsonl, fields: fields)
+    case .auto where isFolder: parser = TextRecordParser(.jsonl, fields: fields)
+    case .auto: parser = Self.layout(ofName: path).map { TextRecordParser($0, fields: fields) }
     }
   }
 
@@ -49,7 +55,8 @@ struct TextRecordReader {
       var first = 0
       while first < line.count, isSpace(line[first]) { first += 1 }
       if first == line.count { return nil }
-      parser = TextRecordParser(line[first] == UInt8(ascii: "{") ? .jsonl : .tsv)
+      let layout: TextRecordParser.Layout = line[first] == UInt8(ascii: "{") ? .jsonl : .tsv
+      parser = TextRecordParser(layout, fields: fields)
     }
     return try parser?.parse(line)
   }

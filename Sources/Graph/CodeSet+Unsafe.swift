@@ -31,7 +31,7 @@ package struct CodeSet: @unchecked Sendable {
 
   /// The codes of `vectors` in the order of `nodes`, made on `threads` threads.
   package init(
-    _ vectors: VectorSet, nodes: [UInt32], book: CodeBook, metric: Metric, threads: Int
+    _ vectors: VectorSet, nodes: [UInt32], book: CodeBook, metric: GraphMetric, threads: Int
   ) throws(RetortError) {
     let storage = ByteStorage(count: vectors.count * book.stride)
     let chunk = 1024
@@ -73,7 +73,7 @@ private final class ByteStorage: @unchecked Sendable {
 }
 
 /// What nearness means.
-package enum Metric: UInt32, Sendable {
+package enum GraphMetric: UInt32, Sendable {
   /// The inner product, for normalised vectors also the cosine.
   case innerProduct = 0
   /// Euclidean distance.

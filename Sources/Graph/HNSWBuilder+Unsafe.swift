@@ -52,7 +52,7 @@ package struct HNSWBuilder: @unchecked Sendable {
     /// The codes the graph was built over, by node; nil for small collections.
     package var codes: CodeSet?
     /// What nearness means.
-    package var metric: Metric
+    package var metric: GraphMetric
     /// The vector of each node; empty where nodes are numbered like vectors.
     package var vectorOfNode: [UInt32]
   }
@@ -65,7 +65,7 @@ package struct HNSWBuilder: @unchecked Sendable {
   /// - Throws: `.badData` for a vector that is not finite, `.cancelled` on interruption.
   package static func build(
     _ vectors: VectorSet, parameters: HNSWParameters, threads: Int,
-    progress: (Int) -> Void = { _ in }
+    progress: @escaping (Int) -> Void = { _ in }
   ) throws(RetortError) -> Output {
     try parameters.validate()
     guard vectors.count < Int(SearchScratch.expanded) else {
@@ -108,6 +108,19 @@ package struct HNSWBuilder: @unchecked Sendable {
       try CodeSet(
         vectors, nodes: nodes, book: book, metric: parameters.metric, threads: threads)
     )
+  }
+
+  /// Builds the graph of vectors that may still be arriving; the bytes are those of `build(_:)` over
+  /// all of them.
+  ///
+  /// Codes and the numbering of nodes come from the whole collection, so linking starts when the last
+  /// vector is there.
+  package static func build(
+    from source: some VectorSource, parameters: HNSWParameters
+  ) throws(RetortError) -> Output {
+    let (vectors, threads) = try source.take(upTo: Int(SearchScratch.expanded) - 1)
+    defer { source.finished(next: vectors.count) }
+    return try build(vectors, parameters: parameters, threads: threads)
   }
 
   private init(space: PassageSpace, codes: CodeSet?, parameters: HNSWParameters, threads: Int) {

@@ -28,7 +28,7 @@ package struct HNSWParameters: Sendable, Equatable {
   /// Decides the nodes' levels.
   package var seed: UInt64
   /// What nearness means.
-  package var metric: Metric
+  package var metric: GraphMetric
   /// Bytes of a vector's code, in blocks of 32.
   package var codeBlocks = 3
   /// Vectors below which codes are not worth learning.
@@ -38,7 +38,7 @@ package struct HNSWParameters: Sendable, Equatable {
 
   /// Values of the field's usual names; see `validate()` for their ranges.
   package init(
-    m: Int = 16, efConstruction: Int = 200, seed: UInt64 = 42, metric: Metric = .innerProduct
+    m: Int = 16, efConstruction: Int = 200, seed: UInt64 = 42, metric: GraphMetric = .innerProduct
   ) {
     self.m = m
     self.efConstruction = efConstruction
@@ -91,14 +91,14 @@ package struct HNSWGraph: Sendable {
   /// The vectors' codes, which walks go by; without them they go by the vectors themselves.
   package let codes: CodeSet?
   /// What nearness means.
-  package let metric: Metric
+  package let metric: GraphMetric
   /// The vector of each node; nil where nodes are numbered like vectors.
   package let vectorOfNode: NodeMap?
 
   /// A graph of finished layers.
   package init(
     count: Int, layers: [GraphLayer], entryPoint: UInt32, codes: CodeSet? = nil,
-    metric: Metric = .innerProduct, vectorOfNode: NodeMap? = nil
+    metric: GraphMetric = .innerProduct, vectorOfNode: NodeMap? = nil
   ) {
     self.count = count
     self.layers = layers
@@ -114,9 +114,14 @@ package struct HNSWGraph: Sendable {
   /// nodes. With efSearch ≥ count the result is exact, because every node is reachable from the
   /// entry point on layer 0 and the entry point always takes part.
   ///
+  /// With `allowed`, only its vectors are returned; the walk leads through all, and keeps as many more
+  /// candidates as the allowed are rarer. Where it meets fewer than k allowed ones, it returns
+  /// those: the others are far from the query, and finding them is a scan's work.
+  ///
   /// - Parameter query: `vectors.dimension` finite floats.
   package func search(
-    _ query: [Float], vectors: VectorSet, k: Int, efSearch: Int, scratch: SearchScratch
+    _ query: [Float], vectors: VectorSet, k: Int, efSearch: Int, allowed: NodeSet? = nil,
+    scratch: SearchScratch
   ) throws(RetortError) -> [Neighbor] {
     guard query.count == vectors.dimension else {
       throw RetortError(
@@ -128,12 +133,13 @@ package struct HNSWGraph: Sendable {
       throw RetortError(
         .badData, "the graph's codes are of other vectors; build the index again")
     }
-    guard count > 0, k > 0 else { return [] }
+    guard count > 0, k > 0, allowed?.population != 0 else { return [] }
     let result: Result<[Neighbor], RetortError> = query.withUnsafeBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return .success([]) }
       do throws(RetortError) {
         return .success(
-          try search(base, vectors: vectors, k: k, efSearch: efSearch, scratch: scratch))
+          try search(
+            base, vectors: vectors, k: k, efSearch: efSearch, allowed: allowed, scratch: scratch))
       } catch {
         return .failure(error)
       }
@@ -142,11 +148,11 @@ package struct HNSWGraph: Sendable {
   }
 
   private func search(
-    _ query: UnsafePointer<Float>, vectors: VectorSet, k: Int, efSearch: Int,
+    _ query: UnsafePointer<Float>, vectors: VectorSet, k: Int, efSearch: Int, allowed: NodeSet?,
     scratch: SearchScratch
   ) throws(RetortError) -> [Neighbor] {
     let exact = ExactScorer(vectors: vectors, metric: metric, query: query)
-    let ef = min(max(efSearch, k), count)
+    let ef = candidates(max(efSearch, k), allowed: allowed)
     if let codes {
       let scorer = CodeScorer(codes: codes, query: scratch.prepare(query, codes.book))
       try walk(scorer, ef: ef, scratch)
@@ -154,10 +160,21 @@ package struct HNSWGraph: Sendable {
     } else {
       try walk(exact, ef: ef, scratch)
     }
-    return (0..<min(k, scratch.poolCount)).map {
-      Neighbor(
-        id: scratch.poolSlots[$0] & ~SearchScratch.expanded, score: scratch.poolScores[$0])
+    var found: [Neighbor] = []
+    found.reserveCapacity(min(k, scratch.poolCount))
+    for place in 0..<scratch.poolCount where found.count < k {
+      let id = scratch.poolSlots[place] & ~SearchScratch.expanded
+      if let allowed, !allowed.contains(Int(id)) { continue }
+      found.append(Neighbor(id: id, score: scratch.poolScores[place]))
     }
+    return found
+  }
+
+  /// The candidates a walk keeps so that about `ef` of them are allowed.
+  package func candidates(_ ef: Int, allowed: NodeSet?) -> Int {
+    guard let allowed, allowed.population > 0 else { return min(ef, count) }
+    let scaled = Double(ef) * Double(count) / Double(allowed.population)
+    return scaled >= Double(count) ? count : Int(scaled.rounded(.up))
   }
 
   /// Leaves the `ef` best nodes that a walk finds in the pool.

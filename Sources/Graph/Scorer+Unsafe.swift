@@ -13,7 +13,7 @@ protocol Scorer {
 /// the vector's square (which ranks like the distance).
 struct ExactScorer: Scorer {
   let vectors: VectorSet
-  let metric: Metric
+  let metric: GraphMetric
   let query: UnsafePointer<Float>
 
   @inline(__always)
@@ -64,14 +64,14 @@ package struct CodeScorer: Scorer {
 /// It is about nodes, which `ids` maps to vectors.
 struct PassageSpace: Sendable {
   let vectors: VectorSet
-  let metric: Metric
+  let metric: GraphMetric
   /// The vector of each node.
   let ids: [UInt32]
   /// −‖x‖²/2 of every vector; empty for inner products.
   private let biases: [Float]
 
   /// A space of checked vectors; `biases` are those that `check` returned.
-  init(_ vectors: VectorSet, ids: [UInt32], metric: Metric, biases: [Float]) {
+  init(_ vectors: VectorSet, ids: [UInt32], metric: GraphMetric, biases: [Float]) {
     self.vectors = vectors
     self.ids = ids
     self.metric = metric
@@ -81,7 +81,7 @@ struct PassageSpace: Sendable {
   /// Checks that all vectors are finite (and, in a mapped file, undamaged) and returns what the
   /// metric adds to their inner products, nothing where that is 0.
   static func check(
-    _ vectors: VectorSet, metric: Metric, threads: Int
+    _ vectors: VectorSet, metric: GraphMetric, threads: Int
   ) throws(RetortError) -> [Float] {
     let chunk = 4096
     let found = OrderedResults<[Float]>(count: (vectors.count + chunk - 1) / chunk)

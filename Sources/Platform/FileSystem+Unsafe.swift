@@ -80,6 +80,21 @@ package enum FileSystem {
     try syncFolder(parent(of: destination))
   }
 
+  /// Makes the file at `source` appear at `destination`, too: as a link where the file system can,
+  /// else as a durable copy. For files that never change.
+  package static func link(_ source: String, to destination: String) throws(RetortError) {
+    try remove(destination)
+    if systemLink(source, destination) == 0 { return }
+    let file = try MappedFile(path: source)
+    let writer = try FileWriter(path: destination, mode: .replace)
+    for start in stride(from: 0, to: file.count, by: 1 << 20) {
+      try Interruption.check()
+      let end = min(file.count, start + 1 << 20)
+      try writer.append(UnsafeRawBufferPointer(rebasing: file.bytes[start..<end]))
+    }
+    try writer.finish()
+  }
+
   /// Removes a file; a missing one is fine.
   package static func remove(_ path: String) throws(RetortError) {
     if unlink(path) != 0, errno != ENOENT {
@@ -154,6 +169,10 @@ package enum FileSystem {
     try writer.finish()
     try rename(temporary, to: path)
   }
+}
+
+private func systemLink(_ source: String, _ destination: String) -> Int32 {
+  link(source, destination)
 }
 
 private func systemRename(_ source: String, _ destination: String) -> Int32 {

@@ -116,7 +116,8 @@ package final class FileWriter {
     guard result == 0 else { throw .system("close", path: path, errno: errno) }
   }
 
-  private func flush() throws(RetortError) {
+  /// Hands all bytes to the operating system, so that others who have the file open see them.
+  package func flush() throws(RetortError) {
     guard !buffer.isEmpty else { return }
     let result = buffer.withUnsafeBytes { raw in
       Result { () throws(RetortError) in try writeAll(raw) }

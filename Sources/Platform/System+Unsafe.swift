@@ -23,6 +23,13 @@ package func monotonicSeconds() -> Double {
   return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
+/// Processor time of the calling thread in seconds: work without waiting.
+package func threadSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
 /// Resident memory of this process's high-water mark in bytes, or nil where unknown.
 package func peakResidentBytes() -> Int? {
   var usage = rusage()

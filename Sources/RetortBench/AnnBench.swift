@@ -38,7 +38,7 @@ struct AnnBench: ParsableCommand {
   }
 
   func run() throws {
-    let nearness: Metric = metric == "l2" ? .euclidean : .innerProduct
+    let nearness: GraphMetric = metric == "l2" ? .euclidean : .innerProduct
     let base = try BinaryVectors(prefix + ".x.fbin")
     let queries = try BinaryVectors(prefix + ".q.fbin")
     let truth = try BinaryVectors(prefix + ".gt.ibin")

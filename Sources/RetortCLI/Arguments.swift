@@ -6,7 +6,7 @@ import Retort
 /// Which encoder to use and how.
 struct EncoderArguments: ParsableArguments {
   @Option(help: "The model: a folder, or the name of one fetched with `retort model pull`.")
-  var model: String
+  var model: String?
 
   @Option(help: "How token vectors become one: cls or mean (default: what the model says).")
   var pooling: Pooling?
@@ -34,7 +34,10 @@ struct EncoderArguments: ParsableArguments {
   }
 
   /// The model's folder.
-  func folder() throws -> String { try modelFolder(model) }
+  func folder() throws -> String {
+    guard let model else { throw RetortError(.usage, "--model is missing; name the encoder") }
+    return try modelFolder(model)
+  }
 }
 
 /// How many threads work.
@@ -74,11 +77,27 @@ func printJSON(_ value: some Encodable) throws {
 /// A size for people: `12.3 MB` (10^6 bytes).
 func megabytes(_ bytes: Int) -> String { decimals(Double(bytes) / 1e6, 1) + " MB" }
 
+/// A number of things: `1 passage`, `2 passages`.
+func counted(_ count: Int, _ thing: String) -> String {
+  "\(count) \(thing)\(count == 1 ? "" : "s")"
+}
+
 /// A number with exactly `places` decimals.
 func decimals(_ value: Double, _ places: Int) -> String {
   String(format: "%.\(places)f", value)
 }
 
+/// Each stage's share of the work.
+func stageShares(_ stages: BuildStageSeconds, withGraph: Bool = true) -> String {
+  let graph = withGraph ? [("graph", stages.graph)] : []
+  let parts =
+    [("read", stages.read), ("tokenize", stages.tokenize), ("encode", stages.encode)] + graph
+    + [("write", stages.write)]
+  return parts.map { "\($0.0) \(decimals(100 * $0.1 / max(stages.total, 1e-9), 1))%" }
+    .joined(separator: ", ")
+}
+
 extension EncoderPrecision: ExpressibleByArgument {}
 extension TextFormat: ExpressibleByArgument {}
 extension RunFormat: ExpressibleByArgument {}
+extension Metric: ExpressibleByArgument {}

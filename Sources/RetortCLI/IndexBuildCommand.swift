@@ -17,13 +17,32 @@ struct IndexBuildCommand: ParsableCommand {
       title), a BEIR folder, or - for standard input; a name ending in .gz is decompressed. Texts are \
       streamed; memory grows by some 300 bytes a passage (ids and the graph).
 
+      Other fields of JSON lines are kept for `retort search --filter`: texts of up to 1,024 bytes, \
+      numbers, true and false, lists of up to 64 of them, and such fields of nested objects, named \
+      outer.inner.
+
+      With --vectors no model is needed: the vectors of a .npy, .fvecs or .fbin file are indexed, with \
+      ids from --ids, or ids, texts and fields from a --corpus of as many passages, or numbers as \
+      ids. Such an index is searched with `retort search --query-vectors`.
+
+        retort index build --vectors v.npy --ids v.ids --metric cosine -o indexes/v
+
       A build that is interrupted or killed keeps every finished batch: run the same command with \
       --resume. The index appears at once when it is finished, and its bytes depend on the input \
       and these options alone, not on --threads or interruptions.
       """)
 
   @Option(help: "The corpus: a file, a BEIR folder, or - for standard input.")
-  var corpus: String
+  var corpus: String?
+
+  @Option(help: "Vectors to index instead of encoding: .npy, .fvecs or .fbin.")
+  var vectors: String?
+
+  @Option(help: "With --vectors: their ids, one a line.")
+  var ids: String?
+
+  @Option(help: "With --vectors: how scores are computed, ip or cosine.")
+  var metric: Metric?
 
   @Option(help: "How the corpus is written: auto, tsv, jsonl or beir.")
   var format: TextFormat = .auto
@@ -33,6 +52,15 @@ struct IndexBuildCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "The index folder to make.")
   var output: String
 
+  @Option(
+    name: .customLong("shard-id"),
+    help: "The number of this shard, from 0 (default: of the Slurm or Kubernetes task).")
+  var shardID: Int?
+
+  @Option(
+    help: "Build shard --shard-id of so many, as OUTPUT-00003-of-00016 (default: Slurm's, else 1).")
+  var shardNum: Int?
+
   @Option(name: .customLong("m"), help: "Links a node makes on each layer of the graph (2...256).")
   var m = 16
 
@@ -41,6 +69,12 @@ struct IndexBuildCommand: ParsableCommand {
 
   @Option(help: "Passages encoded, and made safe against a crash, together.")
   var batchSize = 512
+
+  @Option(
+    help: ArgumentHelp(
+      "Metadata fields to keep for filters, separated by commas, or none (default: all).",
+      valueName: "names"))
+  var fields: String?
 
   @OptionGroup var threading: ThreadArguments
 
@@ -62,16 +96,42 @@ struct IndexBuildCommand: ParsableCommand {
   @Flag(help: "Print the report as JSON on standard output.")
   var json = false
 
+  func validate() throws {
+    if corpus == nil, vectors == nil { throw ValidationError("give --corpus or --vectors") }
+    if vectors != nil {
+      if encoder.model != nil { throw ValidationError("give --model or --vectors, not both") }
+      if resume || skipBadLines || shardID != nil || shardNum != nil {
+        throw ValidationError(
+          "--vectors does not go with --resume, --skip-bad-lines, --shard-id and --shard-num")
+      }
+      if ids != nil, corpus != nil { throw ValidationError("give --ids or --corpus, not both") }
+    } else if ids != nil || metric != nil {
+      throw ValidationError("--ids and --metric need --vectors")
+    }
+  }
+
+  /// The fields that --fields names.
+  private var keptFields: [String]? {
+    fields.map { names in
+      names == "none" ? [] : names.split(separator: ",").map { trimmed($0) }
+    }
+  }
+
   func run() throws {
     try runReportingErrors {
       Interruption.install()
-      var options = IndexBuildOptions(corpus: corpus, output: output)
+      if let vectors { return try importVectors(vectors) }
+      let shard = try Shard(
+        id: shardID, count: shardNum, environment: ProcessInfo.processInfo.environment)
+      var options = IndexBuildOptions(corpus: corpus ?? "", output: output + shard.suffix)
+      options.shard = shard
       options.format = format
       options.m = m
       options.efConstruction = efConstruction
       options.batchSize = batchSize
       options.threads = threading.threads
       options.seed = seed
+      options.fields = keptFields
       options.resume = resume
       options.overwrite = overwrite
       options.skipBadLines = skipBadLines
@@ -80,7 +140,9 @@ struct IndexBuildCommand: ParsableCommand {
         let report = try IndexBuilder.build(
           options, encoder: try TextEncoder(directory: folder, options: encoder.options()),
           modelPath: absolutePath(folder), quiet: quiet)
-        try show(report)
+        try BuildReportPrinter(
+          report: report, output: options.output, quiet: quiet, json: json
+        ).show()
       } catch let error as RetortError where error.code == .cancelled {
         throw RetortError(
           .cancelled,
@@ -89,100 +151,63 @@ struct IndexBuildCommand: ParsableCommand {
     }
   }
 
-  private func show(_ report: IndexBuildReport) throws {
+  private func importVectors(_ path: String) throws {
+    var options = VectorImportOptions(vectors: path, output: output)
+    options.ids = ids
+    options.corpus = corpus
+    options.format = format
+    options.fields = keptFields
+    options.metric = metric ?? .innerProduct
+    options.graph = Manifest.GraphSettings(m: m, efConstruction: efConstruction, seed: seed)
+    options.threads = threading.threads
+    options.overwrite = overwrite
+    let report = try VectorImport.build(options, quiet: quiet)
+    try BuildReportPrinter(report: report, output: output, quiet: quiet, json: json).show()
+  }
+}
+
+/// Prints what a build or an addition did.
+struct BuildReportPrinter {
+  let report: IndexBuildReport
+  let output: String
+  let quiet: Bool
+  let json: Bool
+
+  func show() throws {
     if json { return try printJSON(report) }
     guard report.passages > 0 else { return }
     var warnings: [String] = []
     if report.truncatedTexts > 0 {
       warnings.append(
-        "\(report.truncatedTexts) of \(report.passages) texts were longer than the model takes; "
+        "\(report.truncatedTexts) of \(report.added) texts were longer than the model takes; "
           + "their vectors know only the start")
     }
     if report.emptyTexts > 0 { warnings.append("\(report.emptyTexts) passages have no text") }
     if report.skippedLines > 0 { warnings.append("\(report.skippedLines) bad lines were skipped") }
     for warning in warnings { writeError("warning: " + warning) }
-    guard !quiet else { return }
-    let rate = Double(report.encoded) / max(report.encodeSeconds, 1e-9)
-    let total = report.encodeSeconds + report.storeSeconds + report.graphSeconds
+    // A build that had finished before has nothing more to tell.
+    guard !quiet, report.threads > 0 else { return }
+    writeError("\(output): \(report.passages) passages, \(megabytes(report.bytes)), \(summary)")
+    guard report.added > 0 else { return }
+    if report.stages.total > 0 {
+      writeError("time of the \(report.threads) threads: \(stageShares(report.stages))")
+    }
     writeError(
-      """
-      \(output): \(report.passages) passages, \(megabytes(report.bytes)), built in \
-      \(ProgressReporter.duration(total)) (encode \(ProgressReporter.duration(report.encodeSeconds)) \
-      at \(ProgressReporter.rate(rate)) passages/s, store \
-      \(ProgressReporter.duration(report.storeSeconds)), graph \
-      \(ProgressReporter.duration(report.graphSeconds)))
-      reachable: \(report.reachable) of \(report.passages), \(report.linkedByPass) linked by the \
-      reachability pass; peak memory \(megabytes(report.peakBytes))
-      """)
+      "reachable: \(report.reachable) of \(report.added), \(report.linkedByPass) linked by the "
+        + "reachability pass; peak memory \(megabytes(report.peakBytes))")
+  }
+
+  private var summary: String {
+    let done = report.stages.total > 0 ? report.encoded : report.added
+    let rate = ProgressReporter.rate(Double(done) / max(report.seconds, 1e-9))
+    let time = "\(ProgressReporter.duration(report.seconds)) (\(rate) passages/s)"
+    if report.added == report.passages, report.unchanged == 0 { return "built in " + time }
+    return "\(report.added) added (\(report.replaced) in the place of others), "
+      + "\(report.unchanged) unchanged, \(report.reused) not encoded again, in " + time
   }
 }
 
-/// `retort index info`: what an index is.
-struct IndexInfoCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "info",
-    abstract: "Print what an index is and how it was made.")
-
-  @Argument(help: "The index folder.", completion: .directory)
-  var index: String
-
-  @Flag(help: "Print the manifest as JSON.")
-  var json = false
-
-  func run() throws {
-    try runReportingErrors {
-      let manifest = try PassageIndex(path: index).manifest
-      if json { return try printJSON(manifest) }
-      let graph = manifest.graph
-      print("passages:     \(manifest.passages)")
-      print("dimension:    \(manifest.dimension), \(manifest.similarity)")
-      print("generation:   \(manifest.generation), format \(manifest.formatVersion)")
-      print("model:        \(manifest.model.path)")
-      print(
-        "              \(manifest.model.architecture), \(manifest.model.pooling) pooling, "
-          + "\(manifest.model.normalized ? "normalised" : "not normalised"), "
-          + "up to \(manifest.model.maxLength) tokens, \(manifest.model.precision ?? "f32"), \(manifest.model.fingerprint.prefix(16))")
-      print(
-        "corpus:       \(manifest.corpus.path), \(manifest.corpus.truncatedTexts) texts truncated, "
-          + "\(manifest.corpus.emptyTexts) empty, \(manifest.corpus.skippedLines) bad lines skipped"
-      )
-      print(
-        "graph:        M \(graph.m), efConstruction \(graph.efConstruction), seed \(graph.seed), "
-          + "\(graph.layers) layers, \(graph.links) links "
-          + "(\(decimals(Double(graph.links) / Double(max(manifest.passages, 1)), 1)) a passage)")
-      print(
-        "reachable:    \(graph.reachable) of \(manifest.passages) "
-          + "(\(graph.linkedByPass) linked by the reachability pass)")
-      for (role, file) in manifest.files.sorted(by: { $0.key < $1.key }) {
-        let name = (role + ":").padding(toLength: 14, withPad: " ", startingAt: 0)
-        print("\(name)\(megabytes(file.bytes)) (\(file.name))")
-      }
-    }
-  }
-}
-
-/// `retort index verify`: reads everything.
-struct IndexVerifyCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "verify",
-    abstract: "Check every checksum, neighbour list, id and text of an index.",
-    discussion: "Prints one line and exits with 0 when the index is whole, else with 65.")
-
-  @Argument(help: "The index folder.", completion: .directory)
-  var index: String
-
-  func run() throws {
-    try runReportingErrors {
-      Interruption.install()
-      let opened = try PassageIndex(path: index)
-      let reachable = try opened.verify()
-      guard reachable == opened.count else {
-        throw RetortError(
-          .badData,
-          "only \(reachable) of \(opened.count) passages are reachable; build the index again",
-          path: index)
-      }
-      print("ok: \(opened.count) passages, all checksums match, all reachable")
-    }
-  }
+/// A text without white space around it.
+private func trimmed(_ text: Substring) -> String {
+  text.trimmingCharacters(in: .whitespaces)
 }

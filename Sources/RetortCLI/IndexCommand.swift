@@ -4,7 +4,11 @@ import ArgumentParser
 struct IndexCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "index",
-    abstract: "Build, describe and verify indexes.",
-    subcommands: [IndexBuildCommand.self, IndexInfoCommand.self, IndexVerifyCommand.self]
+    abstract: "Build, change, describe and verify indexes.",
+    subcommands: [
+      IndexBuildCommand.self, IndexAddCommand.self, IndexDeleteCommand.self,
+      IndexMergeCommand.self, IndexExportCommand.self, IndexInfoCommand.self,
+      IndexVerifyCommand.self,
+    ]
   )
 }

@@ -8,8 +8,8 @@ struct RetortCommand: AsyncParsableCommand {
     abstract: "Dense passage retrieval: index, search, evaluate.",
     version: "0.1.0",
     subcommands: [
-      IndexCommand.self, SearchCommand.self, EvalCommand.self, RecallCommand.self,
-      ModelCommand.self,
+      IndexCommand.self, EncodeCommand.self, SearchCommand.self, EvalCommand.self,
+      RecallCommand.self, ModelCommand.self,
     ]
   )
 }

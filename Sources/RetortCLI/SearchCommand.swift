@@ -14,6 +14,11 @@ struct SearchCommand: ParsableCommand {
         retort search indexes/msmarco "what is a retort"
         retort search indexes/msmarco
         retort search indexes/msmarco --topics queries.tsv --hits 1000 --output run.trec
+        retort search indexes/news "floods" --filter 'lang = "en" and year >= 2019'
+
+      A filter compares fields of the passages (=, !=, <, <=, >, >=, in (…), exists) with texts in \
+      quotes, numbers, true or false, joined by and, or, not and parentheses. A passage with several \
+      values of a field passes where one of them does. k passages come back wherever as many pass.
 
       Scores are inner products. Equal scores keep the order of the corpus; in TREC runs each is \
       written one unit in the last place lower than the one before, so that evaluators do the same. \
@@ -29,6 +34,15 @@ struct SearchCommand: ParsableCommand {
   @Option(help: "Queries to answer: MS MARCO tsv, JSON lines, a BEIR folder, or - .")
   var topics: String?
 
+  @Option(help: "Vectors to search with instead of texts: .npy, .fvecs or .fbin.")
+  var queryVectors: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "With --query-vectors: their ids, one a line (default: their numbers from 0).",
+      valueName: "file"))
+  var queryIds: String?
+
   @Option(
     name: [.customShort("k"), .long],
     help: "Passages a question (default: 10, with --topics 1000).")
@@ -40,6 +54,14 @@ struct SearchCommand: ParsableCommand {
 
   @Flag(help: "Scan every vector instead of walking the graph: slow and exact.")
   var exact = false
+
+  @Option(help: "Find only passages whose fields meet this condition.")
+  var filter: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Find only passages of these ids: a file, one a line, or -.", valueName: "file"))
+  var filterIds: String?
 
   @Option(help: "trec, msmarco or jsonl (default with --topics: trec).")
   var outputFormat: RunFormat?
@@ -55,6 +77,9 @@ struct SearchCommand: ParsableCommand {
 
   @OptionGroup var threading: ThreadArguments
 
+  @Flag(help: "Read the whole index before answering, so that no answer waits for the disk.")
+  var warm = false
+
   @Flag(help: "Skip and count lines of --topics that cannot be read.")
   var skipBadLines = false
 
@@ -62,11 +87,15 @@ struct SearchCommand: ParsableCommand {
   var quiet = false
 
   func validate() throws {
-    if question != nil, topics != nil {
-      throw ValidationError("give a question or --topics, not both")
+    if [question, topics, queryVectors].count(where: { $0 != nil }) > 1 {
+      throw ValidationError("give a question, --topics or --query-vectors, not several of them")
     }
-    if question == nil, topics == nil, output != "-" || outputFormat != nil {
-      throw ValidationError("--output and --output-format need a question or --topics")
+    if queryIds != nil, queryVectors == nil {
+      throw ValidationError("--query-ids needs --query-vectors")
+    }
+    if question == nil, topics == nil, queryVectors == nil, output != "-" || outputFormat != nil {
+      throw ValidationError(
+        "--output and --output-format need a question, --topics or --query-vectors")
     }
     if let hits, hits < 1 { throw ValidationError("--hits must be at least 1") }
     if efSearch < 1 { throw ValidationError("--ef-search must be at least 1") }
@@ -85,22 +114,78 @@ struct SearchCommand: ParsableCommand {
       if let question, question.allSatisfy(\.isWhitespace) {
         throw RetortError(.usage, "the question is empty; say what to look for")
       }
+      if let queryVectors {
+        return try answerVectors(queryVectors)
+      }
+      let condition = try filter.map { try Filter($0) }
+      let ids = try filterIds.map { try readIDs(path: $0) }
       let searcher = try Searcher(path: index, model: try model.map(modelFolder))
+      if warm { try searcher.index.warm() }
+      let selection =
+        condition == nil && ids == nil ? nil : try searcher.index.select(condition, ids: ids)
       if let queries {
-        try answer(queries, searcher)
+        try answer(queries, searcher, selection)
       } else if let question, outputFormat != nil || output != "-" {
-        try answer([Query(id: "1", text: question)], searcher)
+        try answer([Query(id: "1", text: question)], searcher, selection)
       } else {
         var prompt = SearchPrompt(
-          searcher: searcher, hits: hits ?? 10, mode: mode, threads: threading.threads,
-          quiet: quiet)
+          searcher: searcher, hits: hits ?? 10, mode: mode, selection: selection,
+          threads: threading.threads, quiet: quiet)
         if let question { try prompt.answer(question) } else { try prompt.run() }
       }
     }
   }
 
+  /// Answers queries given as vectors and writes a run.
+  private func answerVectors(_ path: String) throws {
+    let index = try PassageIndex(path: index)
+    if warm { try index.warm() }
+    let table = try QueryVectors(path: path, ids: queryIds)
+    guard table.dimension == index.dimension || table.count == 0 else {
+      throw RetortError(
+        .dimensionMismatch,
+        "has vectors of \(table.dimension) dimensions, the index \(index.path) of "
+          + "\(index.dimension)", path: path)
+    }
+    let selection =
+      filter == nil && filterIds == nil
+      ? nil
+      : try index.select(
+        try filter.map { try Filter($0) }, ids: try filterIds.map { try readIDs(path: $0) })
+    let writer = try RunWriter(path: output, format: outputFormat ?? .trec, tag: tag)
+    let progress = ProgressReporter(quiet: quiet)
+    progress.begin("search", unit: "queries", total: table.count)
+    var timings = Searcher.Timings()
+    let statistics = SearchStatistics()
+    for start in stride(from: 0, to: table.count, by: 256) {
+      let batch = start..<min(table.count, start + 256)
+      let started = monotonicSeconds()
+      let answers = try index.search(
+        try table.rows(batch), k: hits ?? 1000, mode: mode, among: selection,
+        threads: threading.threads, statistics: statistics)
+      let fetching = monotonicSeconds()
+      timings.search += fetching - started
+      for (number, hits) in zip(batch, answers) {
+        var named: [(id: String, score: Float)] = []
+        for hit in hits { named.append((try index.id(hit.number), hit.score)) }
+        try writer.write(query: Query(id: table.id(number), text: ""), hits: named)
+      }
+      timings.fetch += monotonicSeconds() - fetching
+      progress.update(batch.upperBound)
+    }
+    try writer.finish()
+    progress.finishPhase()
+    if let selection {
+      progress.note(
+        "filter: \(selection.count) of \(index.count) passages, " + howFound(statistics, mode))
+    }
+    report(table.count, timings, statistics, progress)
+  }
+
   /// Answers many queries and writes a run.
-  private func answer(_ queries: [Query], _ searcher: Searcher) throws {
+  private func answer(
+    _ queries: [Query], _ searcher: Searcher, _ selection: PassageSelection?
+  ) throws {
     let writer = try RunWriter(path: output, format: outputFormat ?? .trec, tag: tag)
     let progress = ProgressReporter(quiet: quiet || queries.count == 1)
     progress.begin("search", unit: "queries", total: queries.count)
@@ -110,7 +195,7 @@ struct SearchCommand: ParsableCommand {
     for start in stride(from: 0, to: queries.count, by: 256) {
       let batch = queries[start..<min(queries.count, start + 256)]
       let answer = try searcher.search(
-        batch.map(\.text), k: hits ?? (topics == nil ? 10 : 1000), mode: mode,
+        batch.map(\.text), k: hits ?? (topics == nil ? 10 : 1000), mode: mode, among: selection,
         threads: threading.threads, statistics: statistics)
       truncated += answer.truncated
       timings.encode += answer.timings.encode
@@ -129,6 +214,11 @@ struct SearchCommand: ParsableCommand {
     if truncated > 0 {
       progress.warn("\(truncated) queries were longer than the model takes; their ends were cut")
     }
+    if let selection {
+      progress.note(
+        "filter: \(selection.count) of \(searcher.index.count) passages, "
+          + howFound(statistics, mode))
+    }
     report(queries.count, timings, statistics, progress)
   }
 
@@ -139,10 +229,11 @@ struct SearchCommand: ParsableCommand {
     func rate(_ seconds: Double) -> String {
       ProgressReporter.rate(Double(count) / max(seconds, 1e-9)) + "/s"
     }
+    let encoding = timings.encode > 0 ? "encode \(rate(timings.encode)), " : ""
     var line =
-      "\(count) queries: encode \(rate(timings.encode)), search \(rate(timings.search)), "
+      "\(count) queries: \(encoding)search \(rate(timings.search)), "
       + "ids and output \(rate(timings.fetch))"
-    if statistics.queries > 0 {
+    if statistics.distanceEvaluations > 0 {
       line += "; \(statistics.distanceEvaluations / statistics.queries) distances a query"
     }
     progress.note(line)

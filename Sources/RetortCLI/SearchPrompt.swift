@@ -10,9 +10,14 @@ struct SearchPrompt {
   private var hits: Int
   private var mode: SearchMode
   private var efSearch: Int
+  private var selection: PassageSelection?
 
-  init(searcher: Searcher, hits: Int, mode: SearchMode, threads: Int, quiet: Bool) {
+  init(
+    searcher: Searcher, hits: Int, mode: SearchMode, selection: PassageSelection?, threads: Int,
+    quiet: Bool
+  ) {
     self.searcher = searcher
+    self.selection = selection
     self.hits = hits
     self.mode = mode
     self.threads = threads
@@ -65,6 +70,11 @@ struct SearchPrompt {
       }
       writeError(
         mode == .exact ? "exact: on, every vector is scanned" : "exact: off, ef \(efSearch)")
+    case ":filter":
+      selection = value.isEmpty ? nil : try searcher.index.select(Filter(value))
+      writeError(
+        selection.map { "filter: \($0.count) of \(searcher.index.count) passages pass" }
+          ?? "filter: off")
     case ":show":
       if value.isEmpty { throw RetortError(.usage, ":show takes the id of a passage") }
       guard let found = try searcher.index.number(of: value) else {
@@ -80,6 +90,7 @@ struct SearchPrompt {
         :k N          passages a question (now \(hits))
         :ef N         candidates the graph walk keeps (now \(efSearch))
         :exact on|off scan every vector, or walk the graph (now \(mode == .exact ? "on" : "off"))
+        :filter TEST  find only passages that pass, such as year >= 2019; alone: find all
         :show ID      print a whole passage
         :quit         leave (also Ctrl-D)
         Anything else is a question.
@@ -104,7 +115,9 @@ struct SearchPrompt {
   /// Prints the best passages for one question, and where the time went.
   func answer(_ question: String) throws {
     let start = monotonicSeconds()
-    let answer = try searcher.search([question], k: hits, mode: mode, threads: threads)
+    let statistics = SearchStatistics()
+    let answer = try searcher.search(
+      [question], k: hits, mode: mode, among: selection, threads: threads, statistics: statistics)
     if answer.truncated > 0 {
       writeError(
         "warning: the question was longer than the model takes (\(searcher.encoder.maxLength) "
@@ -130,7 +143,22 @@ struct SearchPrompt {
     writeError(
       "encode \(milliseconds(answer.timings.encode)), search \(milliseconds(answer.timings.search))"
         + ", fetch \(milliseconds(fetch)), total \(milliseconds(monotonicSeconds() - start))")
+    if let selection {
+      writeError(
+        "filter: \(selection.count) of \(searcher.index.count) passages, "
+          + howFound(statistics, mode))
+    }
   }
 
   private func flush() { fflush(nil) }
+}
+
+/// How passages of a selection were found.
+func howFound(_ statistics: SearchStatistics, _ mode: SearchMode) -> String {
+  if mode == .exact { return "found by an exact scan" }
+  switch (statistics.distanceEvaluations > 0, statistics.scanned > 0) {
+  case (true, true): return "found by graph walks and by scans of the matches"
+  case (true, false): return "found by graph walks"
+  default: return "found by scans of the matches"
+  }
 }

@@ -9,10 +9,12 @@ import Tensors
 // 4·d·2⁻²⁴·‖q‖·‖x‖max (each by half of that), so every tile keeps whatever lies within ε of its k-th best; after the second
 // scoring the order is exact in the arithmetic that all searches share, ties included.
 
-/// Scans all vectors of an index for the exact nearest ones.
+/// Scans all vectors of a segment for the exact nearest ones.
 struct ExactScan {
   let vectors: VectorSet
   let largestNorm: Float
+  /// The vectors that may be found; nil: all.
+  var allowed: NodeSet?
 
   private static let tileRows = 1024
   private static let queryBatch = 64
@@ -46,7 +48,8 @@ struct ExactScan {
     }
     let tiles = (vectors.count + Self.tileRows - 1) / Self.tileRows
     let workers = (0..<max(1, min(threads, tiles))).map { _ in
-      ScanWorker(slack: slack, k: min(k, vectors.count), tileRows: Self.tileRows)
+      ScanWorker(
+        slack: slack, k: min(k, vectors.count), tileRows: Self.tileRows, allowed: allowed)
     }
     try parallelForThrowing(tiles, threads: threads) { tile, worker throws(RetortError) in
       try Interruption.check()
@@ -88,8 +91,10 @@ private final class ScanWorker: @unchecked Sendable {
   private var thresholds: [Float]
   private var scores: [Float]
   private let tileRows: Int
+  private let allowed: NodeSet?
 
-  init(slack: [Float], k: Int, tileRows: Int) {
+  init(slack: [Float], k: Int, tileRows: Int, allowed: NodeSet?) {
+    self.allowed = allowed
     self.slack = slack
     self.k = k
     self.tileRows = tileRows
@@ -113,6 +118,7 @@ private final class ScanWorker: @unchecked Sendable {
         for q in 0..<slack.count {
           let line = score + q * rows.count
           for r in 0..<rows.count where line[r] >= thresholds[q] {
+            if let allowed, !allowed.contains(rows.lowerBound + r) { continue }
             kept[q].append(Neighbor(id: UInt32(rows.lowerBound + r), score: line[r]))
           }
           if kept[q].count > limits[q] { trim(q) }

@@ -1,5 +1,4 @@
 import Formats
-import Foundation
 import Graph
 import Platform
 import Store
@@ -22,6 +21,10 @@ public struct IndexBuildOptions: Sendable {
   public var threads: Int
   /// Decides the graph's levels.
   public var seed: UInt64
+  /// The metadata fields of JSON lines to keep for filters; nil: all.
+  public var fields: [String]?
+  /// The share of the corpus that is read.
+  package var shard = Shard.whole
   /// Whether to go on with an unfinished build.
   public var resume: Bool
   /// Whether to replace a finished index or drop an unfinished build.
@@ -39,6 +42,7 @@ public struct IndexBuildOptions: Sendable {
     batchSize = 512
     threads = availableProcessors()
     seed = 42
+    fields = nil
     resume = false
     overwrite = false
     skipBadLines = false
@@ -62,24 +66,32 @@ public struct IndexBuildOptions: Sendable {
   }
 }
 
-/// What a finished build did.
+/// What a finished build, or an addition to an index, did.
 public struct IndexBuildReport: Sendable, Codable, Equatable {
   /// Passages in the index.
   public var passages = 0
-  /// Passages encoded by this run; the others came from the run it resumed.
+  /// Passages that are new in the index, or new under their id.
+  public var added = 0
+  /// Of these, passages that took the place of another under their id.
+  public var replaced = 0
+  /// Passages of the corpus that the index held already.
+  public var unchanged = 0
+  /// Passages encoded by this run; the others came from the run it resumed, or were known.
   public var encoded = 0
+  /// Passages not encoded because the index knew their text.
+  public var reused = 0
   /// Texts cut at the encoder's maximum length.
   public var truncatedTexts = 0
   /// Passages without text.
   public var emptyTexts = 0
   /// Bad lines skipped on request.
   public var skippedLines = 0
-  /// Seconds of reading, tokenizing and encoding.
-  public var encodeSeconds = 0.0
-  /// Seconds of writing vectors and passages.
-  public var storeSeconds = 0.0
-  /// Seconds of building the graph.
-  public var graphSeconds = 0.0
+  /// Seconds from opening the corpus to the published index.
+  public var seconds = 0.0
+  /// Threads that worked.
+  public var threads = 0
+  /// Where the threads' time went.
+  public var stages = BuildStageSeconds()
   /// Bytes of the finished index.
   public var bytes = 0
   /// Peak resident memory of the process in bytes, 0 where unknown.
@@ -89,7 +101,7 @@ public struct IndexBuildReport: Sendable, Codable, Equatable {
 }
 
 /// What an unfinished build was asked to do: all that decides the bytes of the result.
-struct BuildPlan: Codable, Equatable {
+struct BuildPlan: ResumePlan, Equatable {
   var corpus: String
   var format: String
   var model: String
@@ -99,35 +111,38 @@ struct BuildPlan: Codable, Equatable {
   var seed: UInt64
   var batchSize: Int
   var skipBadLines: Bool
+  var fields: [String]?
+  var shard: Shard
+  /// The generation that passages are added to; nil for a build.
+  var base: Int?
   var generation: Int
 
-  func write(to path: String) throws(RetortError) {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    do {
-      let bytes = [UInt8](try encoder.encode(self))
-      try FileSystem.replace(path, with: bytes)
-    } catch let error as RetortError {
-      throw error
-    } catch {
-      throw RetortError(.io, "the plan of the build cannot be written", path: path, cause: error)
-    }
-  }
-
-  static func read(_ path: String) throws(RetortError) -> BuildPlan {
-    let bytes = try FileSystem.read(path, limit: 1 << 20)
-    do {
-      return try JSONDecoder().decode(BuildPlan.self, from: Data(bytes))
-    } catch {
-      throw RetortError(
-        .badData, "the plan of the unfinished build is damaged; build again with --overwrite",
-        path: path, cause: error)
-    }
+  init(
+    _ options: IndexBuildOptions, model: String, modelPath: String, base: Int?, generation: Int
+  ) {
+    corpus = options.corpus
+    format = options.format.rawValue
+    self.model = model
+    self.modelPath = modelPath
+    m = options.m
+    efConstruction = options.efConstruction
+    seed = options.seed
+    batchSize = options.batchSize
+    skipBadLines = options.skipBadLines
+    fields = options.fields?.sorted()
+    shard = options.shard
+    self.base = base
+    self.generation = generation
   }
 
   /// The first setting in which this plan differs from the one the build was started with.
   func difference(from started: BuildPlan) -> String? {
+    func kind(_ plan: BuildPlan) -> String {
+      plan.base.map { "an addition to generation \($0)" } ?? "a build"
+    }
     let pairs: [(String, String, String)] = [
+      ("the work", kind(self), kind(started)),
+      ("the shard", shard.name ?? "all", started.shard.name ?? "all"),
       ("--corpus", corpus, started.corpus), ("--format", format, started.format),
       ("the model (weights, tokenizer, pooling or --max-length)", model, started.model),
       ("--m", "\(m)", "\(started.m)"),
@@ -135,7 +150,23 @@ struct BuildPlan: Codable, Equatable {
       ("--seed", "\(seed)", "\(started.seed)"),
       ("--batch-size", "\(batchSize)", "\(started.batchSize)"),
       ("--skip-bad-lines", "\(skipBadLines)", "\(started.skipBadLines)"),
+      (
+        "--fields", fields?.joined(separator: ",") ?? "all",
+        started.fields?.joined(separator: ",") ?? "all"
+      ),
     ]
     return pairs.first { $0.1 != $0.2 }.map { "\($0.0): now \($0.1), then \($0.2)" }
   }
+}
+
+extension FieldSelection {
+  /// The fields of these names; nil: all.
+  init(_ names: [String]?) {
+    self = names.map { $0.isEmpty ? .none : .only(Set($0)) } ?? .all
+  }
+}
+
+extension Shard {
+  /// The name of the share, nil for the whole.
+  var name: String? { self == .whole ? nil : String(suffix.dropFirst()) }
 }

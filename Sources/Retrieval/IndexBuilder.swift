@@ -4,26 +4,14 @@ import Models
 import Platform
 import Store
 
-// A build runs in three phases, each of which a killed build can repeat:
-//
-//   encode   corpus line → passage → token ids (a thread of its own, two blocks ahead) → vectors
-//            (all threads) → building/block-N.part, one durable file a block
-//   store    the blocks in order → vectors.seg, passages.seg
-//   graph    vectors.seg → graph.seg
-//
-// then the three files are published with a new manifest. Only encoding is expensive enough to be
-// checkpointed; the other two start again from the blocks. Nothing depends on the thread count or
-// on where a build was interrupted: blocks start at fixed passages, and a block is encoded alike
-// whoever does it.
-
 /// Builds an index from a corpus.
 public struct IndexBuilder {
-  private let options: IndexBuildOptions
-  private let encoder: TextEncoder
-  private let modelPath: String
-  private let folder: IndexFolder
-  private let progress: ProgressReporter
-  private var report = IndexBuildReport()
+  let options: IndexBuildOptions
+  let encoder: TextEncoder
+  let modelPath: String
+  let folder: IndexFolder
+  let progress: ProgressReporter
+  var report = IndexBuildReport()
 
   /// Builds the index that `options` describe; vectors come from `encoder`, whose folder is
   /// `modelPath`.
@@ -54,19 +42,21 @@ public struct IndexBuilder {
     try options.validate()
     // The corpus is opened first: a misspelt path must not leave a folder behind.
     let reader = try CorpusReader(
-      path: options.corpus, format: options.format, skipBadLines: options.skipBadLines)
+      path: options.corpus, format: options.format, skipBadLines: options.skipBadLines,
+      kind: .corpus, shard: options.shard, fields: FieldSelection(options.fields))
     guard let (plan, lock) = try prepare() else { return report }
     defer { lock.release() }
-    let blocks: Int
+    var segment = SegmentBuilder(
+      options: options, encoder: encoder, modelPath: modelPath, folder: folder, progress: progress)
     do throws(RetortError) {
-      blocks = try encodeAll(reader)
+      // Without known passages there is a graph or an error.
+      guard let graph = try segment.run(reader) else { return report }
+      report = segment.report
+      try publish(plan, segment, graph)
     } catch {
       forgetBuildWithoutBlocks()
       throw error
     }
-    try store(blocks)
-    try connect()
-    try publish(plan)
     report.peakBytes = peakResidentBytes() ?? 0
     return report
   }
@@ -85,11 +75,18 @@ public struct IndexBuilder {
         .usage, "is a finished index; add --overwrite to replace it or name another --output",
         path: folder.path)
     }
-    if state == .index, !options.overwrite, FileSystem.kind(of: folder.planPath) != .file {
+    if state == .index, options.resume, FileSystem.kind(of: folder.planPath) != .file {
       let manifest = try folder.manifest()
-      try requireSameBuild(manifest)
-      finish(manifest)
-      return nil
+      if isSameBuild(manifest) {
+        finish(manifest)
+        return nil
+      }
+      guard options.overwrite else {
+        throw RetortError(
+          .usage,
+          "is a finished index of another corpus, model or graph; there is nothing to resume: add "
+            + "--overwrite to replace it or name another --output", path: folder.path)
+      }
     }
     try FileSystem.makeFolder(folder.buildingPath)
     // Before giving advice about an unfinished build: it may be one that is still running.
@@ -109,10 +106,7 @@ public struct IndexBuilder {
     // Above every generation that left files, also where the manifest cannot be read.
     let generation = try max(finished?.generation ?? 0, folder.highestGeneration()) + 1
     var plan = BuildPlan(
-      corpus: options.corpus, format: options.format.rawValue, model: encoder.fingerprint,
-      modelPath: modelPath, m: options.m, efConstruction: options.efConstruction,
-      seed: options.seed, batchSize: options.batchSize, skipBadLines: options.skipBadLines,
-      generation: generation)
+      options, model: encoder.fingerprint, modelPath: modelPath, base: nil, generation: generation)
     if unfinished, options.resume {
       let started = try BuildPlan.read(folder.planPath)
       if let finished, finished.generation >= started.generation {
@@ -143,77 +137,25 @@ public struct IndexBuilder {
     progress.note(
       "the build had finished; nothing to resume (the corpus was not read again: --overwrite does)")
     report.passages = manifest.passages
-    report.truncatedTexts = manifest.corpus.truncatedTexts
-    report.emptyTexts = manifest.corpus.emptyTexts
-    report.skippedLines = manifest.corpus.skippedLines
-    report.bytes = manifest.files.values.reduce(0) { $0 + $1.bytes }
-    report.reachable = manifest.graph.reachable
-    report.linkedByPass = manifest.graph.linkedByPass
+    report.added = manifest.passages
+    for source in manifest.sources {
+      report.truncatedTexts += source.truncatedTexts
+      report.emptyTexts += source.emptyTexts
+      report.skippedLines += source.skippedLines
+    }
+    report.bytes = manifest.bytes
+    report.reachable = manifest.segments.reduce(0) { $0 + $1.graph.reachable }
+    report.linkedByPass = manifest.segments.reduce(0) { $0 + $1.graph.linkedByPass }
   }
 
-  /// Throws unless a finished index is what these options would make, as far as it can tell.
-  private func requireSameBuild(_ manifest: Manifest) throws(RetortError) {
+  /// Whether a finished index is what these options would make, as far as it can tell.
+  private func isSameBuild(_ manifest: Manifest) -> Bool {
     let graph = manifest.graph
-    guard manifest.corpus.path == options.corpus, manifest.model.fingerprint == encoder.fingerprint,
-      graph.m == options.m, graph.efConstruction == options.efConstruction,
-      graph.seed == options.seed
-    else {
-      throw RetortError(
-        .usage,
-        "is a finished index of another corpus, model or graph; there is nothing to resume: add "
-          + "--overwrite to replace it or name another --output", path: folder.path)
-    }
-  }
-
-  // MARK: - Encode
-
-  /// The blocks an earlier run finished: block 0, 1, … as far as they are whole.
-  private func finishedBlocks() throws(RetortError) -> [(passages: Int, hash: UInt128)] {
-    var blocks: [(passages: Int, hash: UInt128)] = []
-    while FileSystem.kind(of: StagedBlock.path(blocks.count, in: folder)) == .file {
-      try Interruption.check()
-      let block = try StagedBlock(path: StagedBlock.path(blocks.count, in: folder))
-      blocks.append((block.passages.count, block.corpusHash))
-    }
-    return blocks
-  }
-
-  /// Encodes what is not encoded yet; returns the number of blocks.
-  private mutating func encodeAll(_ reader: CorpusReader) throws(RetortError) -> Int {
-    let started = monotonicSeconds()
-    let done = try finishedBlocks()
-    var passages = done.reduce(0) { $0 + $1.passages }
-    if passages > 0 { progress.note("resuming after \(passages) encoded passages") }
-    progress.begin("encode", unit: "passages", total: nil, done: passages)
-    let corpusBytes = reader.totalBytes
-    let stage = CorpusStage(
-      reader: reader, encoder: encoder, batchSize: options.batchSize, done: done.map(\.hash))
-    defer { stage.stop() }
-    var count = done.count
-    while let block = try stage.next() {
-      try encode(block, first: passages)
-      passages += block.passages.count
-      report.encoded += block.passages.count
-      count += 1
-      if let corpusBytes, block.bytesRead > 0 {
-        progress.update(
-          passages,
-          estimatedTotal: Int(Double(passages) * Double(corpusBytes) / Double(block.bytesRead)))
-      } else {
-        progress.update(passages)
-      }
-    }
-    try Interruption.check()
-    progress.finishPhase()
-    stage.badLineReport.forEach { progress.warn("skipped " + $0) }
-    // Not the last block's count: bad lines after the last full block belong to none.
-    report.skippedLines = stage.badLines
-    guard passages > 0 else {
-      throw RetortError(
-        .badData, "holds no passages; check the path and --format", path: options.corpus)
-    }
-    report.encodeSeconds = monotonicSeconds() - started
-    return count
+    return manifest.segments.count == 1 && manifest.sources.map(\.path) == [options.corpus]
+      && manifest.sources.map(\.shard) == [options.shard.name]
+      && manifest.model?.fingerprint == encoder.fingerprint
+      && graph.m == options.m && graph.efConstruction == options.efConstruction
+      && graph.seed == options.seed && manifest.keptFields == options.fields?.sorted()
   }
 
   /// Leaves nothing behind of a build that failed before its first block: there is nothing to resume,
@@ -224,110 +166,31 @@ public struct IndexBuilder {
     if (try? folder.state()) == .absent { _ = rmdir(folder.path) }
   }
 
-  /// Encodes one block and makes it durable.
-  private func encode(_ block: TokenizedBlock, first: Int) throws(RetortError) {
-    let vectors = try encoder.encode(block.ids, threads: options.threads)
-    for (i, passage) in block.passages.enumerated() {
-      let row = vectors[(i * encoder.dimension)..<((i + 1) * encoder.dimension)]
-      guard row.allSatisfy(\.isFinite) else {
-        throw RetortError(
-          .badData,
-          "the model gives a vector with NaN or infinity for passage \"\(passage.id)\"; its weights "
-            + "are damaged or not an encoder's", path: modelPath)
-      }
-    }
-    let staged = StagedBlock(
-      first: first, dimension: encoder.dimension,
-      vectors: vectors.littleEndianBytes,
-      passages: block.passages.map { (Array($0.id.utf8), Array($0.text.utf8)) },
-      truncatedTexts: block.truncatedTexts, emptyTexts: block.emptyTexts,
-      corpusHash: block.corpusHash)
-    try FileSystem.replace(StagedBlock.path(block.number, in: folder), with: staged.encoded())
+  // MARK: - After
+
+  private mutating func publish(
+    _ plan: BuildPlan, _ segment: SegmentBuilder, _ graph: HNSWBuilder.Output
+  ) throws(RetortError) {
+    let files = try folder.adopt(segment.files, generation: plan.generation)
+    let manifest = Manifest(
+      generation: plan.generation, dimension: encoder.dimension,
+      model: Manifest.Model(encoder.summary, path: modelPath),
+      graph: Manifest.GraphSettings(
+        m: options.m, efConstruction: options.efConstruction, seed: options.seed),
+      keptFields: options.fields?.sorted(),
+      segments: [segment.describe(graph, generation: plan.generation, files: files)])
+    try folder.publish(manifest)
+    report.passages = manifest.passages
+    report.bytes = manifest.bytes
   }
+}
 
-  // MARK: - Store
-
-  private mutating func store(_ blocks: Int) throws(RetortError) {
-    let started = monotonicSeconds()
-    progress.begin("store", unit: "blocks", total: blocks)
-    let vectors = try VectorFileWriter(
-      path: folder.buildingPath + "/vectors.seg", dimension: encoder.dimension)
-    let passages = try PassageFileWriter(
-      path: folder.buildingPath + "/passages.seg", threads: options.threads)
-    for number in 0..<blocks {
-      try Interruption.check()
-      let path = StagedBlock.path(number, in: folder)
-      let block = try StagedBlock(path: path)
-      guard block.first == report.passages, block.dimension == encoder.dimension else {
-        throw RetortError(
-          .badData, "a block of the unfinished build is out of place; build again with --overwrite",
-          path: path)
-      }
-      try vectors.append(bytes: block.vectors)
-      for passage in block.passages { try passages.append(id: passage.id, text: passage.text) }
-      report.passages += block.passages.count
-      report.truncatedTexts += block.truncatedTexts
-      report.emptyTexts += block.emptyTexts
-      progress.update(number + 1)
-    }
-    try vectors.finish()
-    try passages.finish()
-    progress.finishPhase()
-    report.storeSeconds = monotonicSeconds() - started
-  }
-
-  // MARK: - Graph
-
-  private var graph: HNSWBuilder.Output?
-
-  private mutating func connect() throws(RetortError) {
-    let started = monotonicSeconds()
-    let vectors = try VectorFile(path: folder.buildingPath + "/vectors.seg")
-    progress.begin("graph", unit: "nodes", total: report.passages)
-    let built = try HNSWBuilder.build(
-      vectors.vectors, parameters: options.graphParameters, threads: options.threads,
-      progress: progress.update)
-    try GraphFileWriter.write(
-      built, to: folder.buildingPath + "/graph.seg", threads: options.threads)
-    progress.finishPhase()
-    report.reachable = built.reachability.reachable
-    report.linkedByPass = built.reachability.linked
-    report.graphSeconds = monotonicSeconds() - started
-    graph = built
-  }
-
-  // MARK: - Publish
-
-  private mutating func publish(_ plan: BuildPlan) throws(RetortError) {
-    guard let graph else { return }
-    let model = encoder.summary
-    let report = report
-    let options = options
-    let dimension = encoder.dimension
-    let modelPath = modelPath
-    var bytes = 0
-    try folder.publish(
-      generation: plan.generation,
-      files: ["vectors": "vectors.seg", "passages": "passages.seg", "graph": "graph.seg"]
-    ) { files in
-      bytes = files.values.reduce(0) { $0 + $1.bytes }
-      return Manifest(
-        generation: plan.generation, passages: report.passages, dimension: dimension,
-        model: Manifest.Model(
-          path: modelPath, fingerprint: model.fingerprint,
-          architecture: model.architecture.rawValue, pooling: model.pooling.value.rawValue,
-          normalized: model.normalize.value, maxLength: model.maxLength.value,
-          precision: model.precision.value.rawValue),
-        corpus: Manifest.Corpus(
-          path: options.corpus, truncatedTexts: report.truncatedTexts,
-          emptyTexts: report.emptyTexts, skippedLines: report.skippedLines),
-        graph: Manifest.GraphInfo(
-          m: options.m, efConstruction: options.efConstruction, seed: options.seed,
-          layers: graph.layers.count, links: graph.layers.first?.targets.count ?? 0,
-          reachedBefore: graph.reachability.reachedBefore, linkedByPass: graph.reachability.linked,
-          reachable: graph.reachability.reachable),
-        files: files)
-    }
-    self.report.bytes = bytes
+extension Manifest.Model {
+  /// Describes the encoder of an index.
+  init(_ model: ModelSummary, path: String) {
+    self.init(
+      path: path, fingerprint: model.fingerprint, architecture: model.architecture.rawValue,
+      pooling: model.pooling.value.rawValue, normalized: model.normalize.value,
+      maxLength: model.maxLength.value, precision: model.precision.value.rawValue)
   }
 }

@@ -6,9 +6,10 @@ import Synchronization
 
 /// A passage that a search found.
 public struct SearchHit: Sendable, Equatable {
-  /// The passage's place in the corpus, from 0.
+  /// The passage's number in the index, from 0: its place in the corpus, as long as the index is what
+  /// one build made of it. A merge numbers passages anew, in the same order.
   public var number: Int
-  /// The inner product of query and passage vectors; higher is better.
+  /// The inner product of query and passage vectors, or their cosine; higher is better.
   public var score: Float
 
   /// A hit.
@@ -33,8 +34,10 @@ public enum SearchMode: Sendable, Equatable {
 public final class PassageIndex: Sendable {
   /// The folder.
   public let path: String
-  private let opened: OpenedIndex
+  let opened: OpenedIndex
   private let scratchPool = ScratchPool()
+  /// By the number of a segment's first passage, once somebody asked for fields.
+  private let metadata = Mutex<[Int: MetadataReader]>([:])
 
   /// Opens the index in folder `path`.
   public init(path: String) throws(RetortError) {
@@ -44,51 +47,87 @@ public final class PassageIndex: Sendable {
 
   /// What the index is and how it was made.
   public var manifest: Manifest { opened.manifest }
-  /// The number of passages.
+  /// The number of passages that searches find.
   public var count: Int { opened.manifest.passages }
+  /// Passage numbers lie below this. Without deletions it equals `count`.
+  public var capacity: Int { opened.capacity }
   /// Components a vector.
   public var dimension: Int { opened.manifest.dimension }
 
-  /// The id of a passage.
+  /// Whether no passage has this number any more.
+  public func isDeleted(_ number: Int) throws(RetortError) -> Bool {
+    let segment = try segment(of: number)
+    return segment.isDeleted(number - segment.base)
+  }
+
+  /// The id of a passage, deleted or not.
   public func id(_ number: Int) throws(RetortError) -> String {
-    try check(number)
-    return try opened.passages.id(number)
+    let segment = try segment(of: number)
+    return try segment.passages.id(number - segment.base)
   }
 
-  /// A passage with its text.
+  /// A passage with its text, deleted or not; `fields(of:)` has its metadata.
   public func passage(_ number: Int) throws(RetortError) -> Passage {
-    try check(number)
+    let segment = try segment(of: number)
     return Passage(
-      id: try opened.passages.id(number), text: try opened.passages.text(number))
+      id: try segment.passages.id(number - segment.base),
+      text: try segment.passages.text(number - segment.base))
   }
 
-  /// The number of the passage called `id`, or nil.
-  public func number(of id: String) throws(RetortError) -> Int? {
-    try opened.passages.number(of: id)
+  /// The metadata of a passage, deleted or not.
+  ///
+  /// The first call for a segment reads the distinct values of all its fields.
+  public func fields(of number: Int) throws(RetortError) -> [String: [FieldValue]] {
+    let segment = try segment(of: number)
+    return try reader(of: segment)?.fields(of: number - segment.base) ?? [:]
   }
+
+  /// What reads the fields of a segment's passages; nil where there are none.
+  private func reader(of segment: OpenedSegment) throws(RetortError) -> MetadataReader? {
+    guard let file = segment.metadata else { return nil }
+    return try metadata.withLock { known throws(RetortError) in
+      if let reader = known[segment.base] { return reader }
+      let reader = try MetadataReader(file)
+      known[segment.base] = reader
+      return reader
+    }
+  }
+
+  /// The number of the passage called `id`; nil where there is none, or none any more.
+  public func number(of id: String) throws(RetortError) -> Int? { try opened.number(of: id) }
 
   /// The vector of a passage: `dimension` floats.
   public func vector(_ number: Int) throws(RetortError) -> [Float] {
-    try check(number)
-    return try opened.vectors.vectors.vector(number)
+    let segment = try segment(of: number)
+    return try segment.vectors.vectors.vector(number - segment.base)
   }
 
-  private func check(_ number: Int) throws(RetortError) {
-    guard number >= 0, number < count else {
+  private func segment(of number: Int) throws(RetortError) -> OpenedSegment {
+    guard number >= 0, number < capacity else {
       throw RetortError(
-        .usage, "there is no passage \(number); the index has \(count)", path: path)
+        .usage, "there is no passage \(number); the index has \(capacity)", path: path)
     }
+    return opened.segment(of: number)
   }
 
   /// The `k` best passages for each of many queries.
   ///
-  /// Hits are ordered by score, ties by place in the corpus (the earlier first), and are fewer than
-  /// k only if the index has fewer passages. The answers do not depend on `threads`.
+  /// Hits are ordered by score, ties by number (what was added earlier first), and are fewer than k
+  /// only if the index has fewer passages. The answers do not depend on `threads`. Segments are
+  /// searched one after the other and their answers merged by the same order, so an exact search
+  /// over several finds what it would find in one.
   ///
-  /// - Parameter queries: row-major [queries × dimension].
+  /// With a selection only its passages are found, k of them wherever there are as many. A segment
+  /// few of whose passages are selected is not walked: its selected passages are scanned, which is
+  /// exact. The same is done where a walk meets too few of them.
+  ///
+  /// - Parameters:
+  ///   - queries: row-major [queries × dimension].
+  ///   - selection: what may be found, from `select`; nil: everything.
+  ///   - statistics: told what the search cost and how it was done.
   public func search(
-    _ queries: [Float], k: Int, mode: SearchMode, threads: Int = 1,
-    statistics: SearchStatistics? = nil
+    _ queries: [Float], k: Int, mode: SearchMode, among selection: PassageSelection? = nil,
+    threads: Int = 1, statistics: SearchStatistics? = nil
   ) throws(RetortError) -> [[SearchHit]] {
     guard queries.count % dimension == 0 else {
       throw RetortError(
@@ -99,110 +138,87 @@ public final class PassageIndex: Sendable {
     guard queries.allSatisfy(\.isFinite) else {
       throw RetortError(.badData, "a query vector holds NaN or infinity")
     }
-    let found: [[Neighbor]]
+    var queries = queries
+    if manifest.metric == .cosine { queries.normalizeRows(of: dimension) }
     switch mode {
     case .exact:
-      let scan = ExactScan(
-        vectors: opened.vectors.vectors, largestNorm: opened.vectors.largestNorm)
-      found = try scan.search(queries, k: k, threads: threads)
+      return try scan(queries, k: k, among: selection, threads: threads)
     case .graph(let efSearch):
-      found = try walk(queries, k: k, efSearch: efSearch, threads: threads, statistics)
+      return try walk(
+        queries, k: k, efSearch: efSearch, among: selection, threads: threads, statistics)
     }
-    return found.map { $0.map { SearchHit(number: Int($0.id), score: $0.score) } }
+  }
+
+  private func scan(
+    _ queries: [Float], k: Int, among selection: PassageSelection?, threads: Int
+  ) throws(RetortError) -> [[SearchHit]] {
+    var merged = [[SearchHit]](repeating: [], count: queries.count / dimension)
+    for (place, segment) in opened.segments.enumerated() {
+      let scan = ExactScan(
+        vectors: segment.vectors.vectors, largestNorm: segment.vectors.largestNorm,
+        allowed: selection?.segments[place] ?? segment.live)
+      for (q, found) in try scan.search(queries, k: k, threads: threads).enumerated() {
+        merged[q].merge(found, base: segment.base, k: k)
+      }
+    }
+    return merged
   }
 
   private func walk(
-    _ queries: [Float], k: Int, efSearch: Int, threads: Int, _ statistics: SearchStatistics?
-  ) throws(RetortError) -> [[Neighbor]] {
+    _ queries: [Float], k: Int, efSearch: Int, among selection: PassageSelection?, threads: Int,
+    _ statistics: SearchStatistics?
+  ) throws(RetortError) -> [[SearchHit]] {
     guard efSearch > 0 else {
       throw RetortError(.usage, "efSearch is \(efSearch) but must be at least 1 (usual: 100)")
     }
     let count = queries.count / dimension
-    let results = OrderedResults<[Neighbor]>(count: count)
+    let plans = opened.segments.enumerated().map {
+      SegmentPlan($0.element, selected: selection?.segments[$0.offset], k: k, efSearch: efSearch)
+    }
+    let scanned = Atomic(0)
+    let results = OrderedResults<[SearchHit]>(count: count)
     let scratches = scratchPool.take(max(1, min(threads, count)))
     defer { scratchPool.put(scratches) }
     try parallelForThrowing(count, threads: threads) { q, worker throws(RetortError) in
       try Interruption.check()
       let query = Array(queries[(q * dimension)..<((q + 1) * dimension)])
-      results.set(
-        q,
-        try opened.graph.graph.search(
-          query, vectors: opened.vectors.vectors, k: k, efSearch: efSearch,
-          scratch: scratches[worker]))
+      var merged: [SearchHit] = []
+      for plan in plans {
+        let answer = try plan.search(query, scratch: scratches[worker])
+        merged.merge(answer.found, base: plan.segment.base, k: k)
+        scanned.add(answer.scanned, ordering: .relaxed)
+      }
+      results.set(q, merged)
     }
     statistics?.add(
       queries: count, scratches.reduce(0) { $0 + $1.distanceEvaluations },
-      scratches.reduce(0) { $0 + $1.hops })
+      scratches.reduce(0) { $0 + $1.hops }, scanned: scanned.load(ordering: .relaxed))
     return results.values
   }
+}
 
-  /// Reads and checks everything: all checksums, every neighbour list, every id and text, and that
-  /// every passage is reachable in the graph.
+extension [SearchHit] {
+  /// Adds what a segment found, keeping the `k` best: by score, equal ones by number.
   ///
-  /// - Returns: the number of nodes that a walk reaches from the entry point.
-  public func verify() throws(RetortError) -> Int {
-    for file in [opened.vectors.file, opened.passages.file, opened.graph.file] {
-      try file.verifyAll()
+  /// Segments come in the order of their numbers, so an equal score comes after those that are there.
+  fileprivate mutating func merge(_ found: [Neighbor], base: Int, k: Int) {
+    if isEmpty {
+      self = found.map { SearchHit(number: base + Int($0.id), score: $0.score) }
+      return
     }
-    for number in 0..<count {
-      try Interruption.check()
-      let id = try opened.passages.id(number)
-      guard try opened.passages.number(of: id) == number else {
-        throw RetortError(
-          .badData, "passage \(number) cannot be found by its id \"\(id)\"; build the index again",
-          path: path)
+    var merged: [SearchHit] = []
+    merged.reserveCapacity(Swift.min(k, count + found.count))
+    var (own, other) = (0, 0)
+    while merged.count < k, own < count || other < found.count {
+      if other == found.count || (own < count && self[own].score >= found[other].score) {
+        merged.append(self[own])
+        own += 1
+      } else {
+        merged.append(
+          SearchHit(number: base + Int(found[other].id), score: found[other].score))
+        other += 1
       }
     }
-    try opened.passages.verifyTexts()
-    try opened.graph.graph.verifyLists()
-    return try opened.graph.graph.reachableCount()
+    self = merged
   }
-}
-
-/// What searches cost, added up over calls.
-public final class SearchStatistics: @unchecked Sendable {
-  /// Queries answered by graph walks.
-  public private(set) var queries = 0
-  /// Inner products those walks computed.
-  public private(set) var distanceEvaluations = 0
-  /// Nodes those walks expanded.
-  public private(set) var hops = 0
-
-  /// Counters at zero. Not for use by several calls at once.
-  public init() {}
-
-  func add(queries: Int, _ evaluations: Int, _ hops: Int) {
-    self.queries += queries
-    distanceEvaluations += evaluations
-    self.hops += hops
-  }
-}
-
-/// Search scratches that outlive a call: their visited marks take two bytes a passage, too much to
-/// allocate and clear for every query.
-private final class ScratchPool: Sendable {
-  /// A scratch is used by one worker at a time.
-  private let idle = Mutex<UncheckedScratches>(UncheckedScratches())
-
-  func take(_ count: Int) -> UncheckedScratches {
-    idle.withLock { idle in
-      let reused = Array(idle.list.suffix(count))
-      idle.list.removeLast(reused.count)
-      reused.forEach { $0.resetCounters() }
-      return UncheckedScratches(
-        list: reused + (reused.count..<count).map { _ in SearchScratch() })
-    }
-  }
-
-  func put(_ scratches: UncheckedScratches) {
-    idle.withLock { $0.list += scratches.list }
-  }
-}
-
-private struct UncheckedScratches: @unchecked Sendable {
-  var list: [SearchScratch] = []
-
-  subscript(worker: Int) -> SearchScratch { list[worker] }
-
-  func reduce(_ start: Int, _ add: (Int, SearchScratch) -> Int) -> Int { list.reduce(start, add) }
 }

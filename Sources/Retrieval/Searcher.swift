@@ -30,7 +30,21 @@ public final class Searcher: Sendable {
   ///   tokenizer and settings must be those of the build.
   public init(path: String, model: String? = nil) throws(RetortError) {
     index = try PassageIndex(path: path)
-    let built = index.manifest.model
+    encoder = try Self.encoder(of: index, at: model)
+  }
+
+  /// Loads the model that an index was built with.
+  ///
+  /// - Parameter model: where the model's folder is now; nil: where it was at build time.
+  public static func encoder(
+    of index: PassageIndex, at model: String? = nil
+  ) throws(RetortError) -> TextEncoder {
+    guard let built = index.manifest.model else {
+      throw RetortError(
+        .usage,
+        "was built from vectors, not by a model: search it with vectors (--query-vectors)",
+        path: index.path)
+    }
     let folder = model ?? built.path
     guard FileSystem.kind(of: folder) == .folder else {
       throw RetortError(
@@ -43,27 +57,28 @@ public final class Searcher: Sendable {
     options.normalize = built.normalized
     options.maxLength = built.maxLength
     options.precision = built.precision.flatMap(EncoderPrecision.init) ?? .f32
-    encoder = try TextEncoder(directory: folder, options: options)
+    let encoder = try TextEncoder(directory: folder, options: options)
     guard encoder.dimension == index.dimension else {
       throw RetortError(
         .dimensionMismatch,
-        "the model gives vectors of \(encoder.dimension) dimensions, the index \(path) has "
+        "the model gives vectors of \(encoder.dimension) dimensions, the index \(index.path) has "
           + "\(index.dimension); name the model the index was built with", path: folder)
     }
     guard encoder.fingerprint == built.fingerprint else {
       throw RetortError(
         .dimensionMismatch,
-        "is not the model the index \(path) was built with (other weights or tokenizer); name that "
-          + "one with --model or build the index again", path: folder)
+        "is not the model the index \(index.path) was built with (other weights or tokenizer); name "
+          + "that one with --model or build the index again", path: folder)
     }
+    return encoder
   }
 
   /// The `k` best passages for each query, and where the time went.
   ///
   /// Queries longer than the encoder takes are cut; `truncated` says how many.
   public func search(
-    _ queries: [String], k: Int, mode: SearchMode, threads: Int,
-    statistics: SearchStatistics? = nil
+    _ queries: [String], k: Int, mode: SearchMode, among selection: PassageSelection? = nil,
+    threads: Int, statistics: SearchStatistics? = nil
   ) throws(RetortError) -> (hits: [[SearchHit]], truncated: Int, timings: Timings) {
     var timings = Timings()
     let start = monotonicSeconds()
@@ -76,7 +91,7 @@ public final class Searcher: Sendable {
     let encoded = monotonicSeconds()
     timings.encode = encoded - start
     let hits = try index.search(
-      vectors, k: k, mode: mode, threads: threads, statistics: statistics)
+      vectors, k: k, mode: mode, among: selection, threads: threads, statistics: statistics)
     timings.search = monotonicSeconds() - encoded
     return (hits, tokenized.count { $0.isTruncated }, timings)
   }

@@ -148,10 +148,10 @@ package struct GraphFile: Sendable {
       vectorOfNode: coded?.order)
   }
 
-  private static func metric(_ file: SegmentFile) throws(RetortError) -> Metric {
+  private static func metric(_ file: SegmentFile) throws(RetortError) -> GraphMetric {
     guard let section = file.sections["metric"] else { return .innerProduct }
     let words = try section.words()
-    guard words.count == 1, let metric = Metric(rawValue: words[0]) else {
+    guard words.count == 1, let metric = GraphMetric(rawValue: words[0]) else {
       throw section.damaged("metric \(words)")
     }
     return metric

@@ -2,11 +2,13 @@ import Platform
 
 // An index is a folder:
 //   manifest.json              names the files below; replaced atomically, always last
-//   segments/000001/*.seg      immutable files of generation 1
-//   building/                  work in progress of a build; gone when it is finished
+//   segments/000001/*.seg      the segment that generation 1 made; files never change
+//   segments/000003/deleted-000001.seg   what generation 3 deleted of it
+//   building/                  work in progress of a writer; gone when it is finished
 //
-// A build works in building/ and publishes by renaming its files into segments/ and then the
-// manifest over the old one. Until that last rename the old index, if there is one, is whole.
+// A writer works in building/ and publishes by renaming its files into segments/ and then the
+// manifest over the old one. Until that last rename the index, if there was one, is what it was.
+// Readers map all files when they open the index and keep them: names may go, the data stays.
 
 /// Where things lie in an index folder, and the steps that change it.
 package struct IndexFolder: Sendable {
@@ -27,11 +29,10 @@ package struct IndexFolder: Sendable {
   /// The file that says what an unfinished build was asked to do.
   package var planPath: String { buildingPath + "/plan.json" }
 
-  /// A file of a generation, relative to the index folder.
-  package static func segmentName(generation: Int, file: String) -> String {
+  /// The name of a generation's folder: its number with at least six digits.
+  package static func name(ofGeneration generation: Int) -> String {
     let digits = String(generation)
-    let padded = String(repeating: "0", count: max(0, 6 - digits.count)) + digits
-    return "segments/\(padded)/\(file)"
+    return String(repeating: "0", count: max(0, 6 - digits.count)) + digits
   }
 
   /// The highest generation that has a folder of files, 0 where there is none.
@@ -105,40 +106,50 @@ package struct IndexFolder: Sendable {
     }
   }
 
-  /// Publishes the files of building/ (by role) as generation `generation`.
-  ///
-  /// - Parameters:
-  ///   - files: file names in building/ by role, all durable.
-  ///   - describe: makes the manifest from the published files.
-  package func publish(
-    generation: Int, files: [String: String],
-    describe: ([String: Manifest.File]) -> Manifest
-  ) throws(RetortError) {
-    var published: [String: Manifest.File] = [:]
+  /// Moves durable files of building/ (by role) into the folder of generation `generation`, where
+  /// nobody sees them before a manifest names them.
+  package func adopt(
+    _ files: [String: String], generation: Int
+  ) throws(RetortError) -> [String: Manifest.File] {
+    var adopted: [String: Manifest.File] = [:]
     for (role, file) in files.sorted(by: { $0.key < $1.key }) {
-      let source = buildingPath + "/" + file
-      let name = Self.segmentName(generation: generation, file: file)
+      let name = "segments/\(Self.name(ofGeneration: generation))/\(file)"
       let target = path + "/" + name
       try FileSystem.makeFolder(FileSystem.parent(of: target))
-      try FileSystem.rename(source, to: target)
-      published[role] = try Self.describe(target, name: name)
+      try FileSystem.rename(buildingPath + "/" + file, to: target)
+      adopted[role] = try Self.describe(target, name: name)
     }
-    try FileSystem.syncFolder(path + "/segments")
+    return adopted
+  }
+
+  /// Makes `manifest` the index, and tidies up.
+  package func publish(_ manifest: Manifest) throws(RetortError) {
+    if FileSystem.kind(of: path + "/segments") == .folder {
+      try FileSystem.syncFolder(path + "/segments")
+    }
     try FileSystem.syncFolder(path)
-    let manifest = describe(published)
     try FileSystem.replace(manifestPath, with: manifest.encoded())
     try tidy(keeping: manifest)
   }
 
-  /// Removes what a finished build has no more use for: other generations and building/, the latter
-  /// last, so that a build killed in here is tidied up when it is resumed.
+  /// Removes what a finished index has no more use for: files that the manifest does not name and
+  /// building/, the latter last, so that a writer killed in here is tidied up after when it resumes.
   ///
   /// Readers that have the old files open keep them: the names go, the data stays until they close.
   package func tidy(keeping manifest: Manifest) throws(RetortError) {
-    let kept = Set(manifest.files.values.map { FileSystem.parent(of: $0.name) })
-    for name in try FileSystem.names(in: path + "/segments")
-    where !kept.contains("segments/" + name) {
-      try FileSystem.removeTree(path + "/segments/" + name)
+    let kept = Set(manifest.segments.flatMap { $0.files.values.map(\.name) })
+    let folders =
+      FileSystem.kind(of: path + "/segments") == .folder
+      ? try FileSystem.names(in: path + "/segments") : []
+    for folder in folders {
+      let folder = "segments/" + folder
+      let names = try FileSystem.names(in: path + "/" + folder)
+      for name in names where !kept.contains(folder + "/" + name) {
+        try FileSystem.removeTree(path + "/" + folder + "/" + name)
+      }
+      if !names.contains(where: { kept.contains(folder + "/" + $0) }) {
+        try FileSystem.removeTree(path + "/" + folder)
+      }
     }
     try FileSystem.removeTree(buildingPath)
   }
@@ -149,72 +160,6 @@ package struct IndexFolder: Sendable {
     // The page is memory of the mapping, which must not go before it has been read.
     return withExtendedLifetime(file) {
       Manifest.File(name: name, bytes: file.count, headerChecksum: Checksum.crc32c(page))
-    }
-  }
-}
-
-/// A finished index, mapped: everything that search reads.
-package struct OpenedIndex: Sendable {
-  /// What the index is.
-  package let manifest: Manifest
-  /// The vectors.
-  package let vectors: VectorFile
-  /// Ids and texts.
-  package let passages: PassageFile
-  /// The graph.
-  package let graph: GraphFile
-
-  /// Maps the index in `folder` and checks that its files belong together.
-  ///
-  /// A writer may replace the index between the reading of the manifest and the opening of the
-  /// files it names; then the new manifest is followed.
-  package init(_ folder: IndexFolder) throws(RetortError) {
-    var manifest = try folder.manifest()
-    while true {
-      do throws(RetortError) {
-        try self.init(folder, manifest)
-        return
-      } catch {
-        let newer = try folder.manifest()
-        guard newer != manifest else { throw error }
-        manifest = newer
-      }
-    }
-  }
-
-  private init(_ folder: IndexFolder, _ manifest: Manifest) throws(RetortError) {
-    func path(_ role: String) throws(RetortError) -> String {
-      guard let file = manifest.files[role], !file.name.hasPrefix("/"), !file.name.contains("..")
-      else {
-        throw RetortError(.badData, "names no \(role) file", path: folder.manifestPath)
-      }
-      let path = folder.path + "/" + file.name
-      let mapped = try MappedFile(path: path)
-      guard mapped.count == file.bytes else {
-        throw RetortError(
-          .truncated,
-          "has \(mapped.count) bytes, the manifest says \(file.bytes); restore the file from a "
-            + "copy or build the index again", path: path)
-      }
-      let page = try mapped.slice(offset: 0, length: UInt64(SegmentLayout.page))
-      guard withExtendedLifetime(mapped, { Checksum.crc32c(page) }) == file.headerChecksum else {
-        throw RetortError(
-          .checksumMismatch,
-          "is not the file the manifest names (another generation, or damaged); restore it from a "
-            + "copy or build the index again", path: path)
-      }
-      return path
-    }
-    self.manifest = manifest
-    vectors = try VectorFile(path: path("vectors"))
-    passages = try PassageFile(path: path("passages"))
-    graph = try GraphFile(path: path("graph"))
-    let counts = [vectors.vectors.count, passages.count, graph.graph.count, manifest.passages]
-    guard Set(counts).count == 1, vectors.vectors.dimension == manifest.dimension else {
-      throw RetortError(
-        .badData,
-        "its files disagree about the number of passages (\(counts)) or the dimension; build the "
-          + "index again", path: folder.path)
     }
   }
 }

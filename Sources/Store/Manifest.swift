@@ -2,6 +2,14 @@ import Foundation
 import Graph
 import Platform
 
+/// How scores are computed; higher is better.
+public enum Metric: String, Sendable, Codable, CaseIterable {
+  /// The inner product.
+  case innerProduct = "ip"
+  /// The cosine: the inner product of vectors scaled to length 1.
+  case cosine
+}
+
 /// What an index is: which files, made from what, how. The one mutable file of an index; it is
 /// written last and replaced atomically, so it never names a file that is not whole.
 ///
@@ -43,6 +51,8 @@ public struct Manifest: Sendable, Codable, Equatable {
   public struct Corpus: Sendable, Codable, Equatable {
     /// The path as it was given.
     public var path: String
+    /// Which share of the corpus was read, such as "-00003-of-00016"; nil: all of it.
+    public var shard: String?
     /// Passages whose text was longer than the encoder takes: their vectors know only the start.
     public var truncatedTexts: Int
     /// Passages without text.
@@ -51,22 +61,36 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var skippedLines: Int
 
     /// Describes a corpus.
-    public init(path: String, truncatedTexts: Int, emptyTexts: Int, skippedLines: Int) {
+    public init(
+      path: String, shard: String? = nil, truncatedTexts: Int, emptyTexts: Int, skippedLines: Int
+    ) {
       self.path = path
+      self.shard = shard
       self.truncatedTexts = truncatedTexts
       self.emptyTexts = emptyTexts
       self.skippedLines = skippedLines
     }
   }
 
-  /// How the graph was built and what came of it.
-  public struct GraphInfo: Sendable, Codable, Equatable {
+  /// How graphs are built.
+  public struct GraphSettings: Sendable, Codable, Equatable {
     /// Links a node makes on each layer.
     public var m: Int
     /// Candidates kept while building.
     public var efConstruction: Int
     /// Decides the levels.
     public var seed: UInt64
+
+    /// Settings of all graphs of an index.
+    public init(m: Int, efConstruction: Int, seed: UInt64) {
+      self.m = m
+      self.efConstruction = efConstruction
+      self.seed = seed
+    }
+  }
+
+  /// What came of building a segment's graph.
+  public struct GraphInfo: Sendable, Codable, Equatable {
     /// The number of layers.
     public var layers: Int
     /// The number of links on layer 0.
@@ -75,18 +99,49 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var reachedBefore, linkedByPass, reachable: Int
 
     /// Describes a graph.
-    public init(
-      m: Int, efConstruction: Int, seed: UInt64, layers: Int, links: Int, reachedBefore: Int,
-      linkedByPass: Int, reachable: Int
-    ) {
-      self.m = m
-      self.efConstruction = efConstruction
-      self.seed = seed
+    public init(layers: Int, links: Int, reachedBefore: Int, linkedByPass: Int, reachable: Int) {
       self.layers = layers
       self.links = links
       self.reachedBefore = reachedBefore
       self.linkedByPass = linkedByPass
       self.reachable = reachable
+    }
+  }
+
+  /// Passages that were added together, and the files that hold them. A segment never changes;
+  /// which of its passages are deleted is said by a file of its own.
+  public struct Segment: Sendable, Codable, Equatable {
+    /// The name of the segment's folder: the generation that made it.
+    public var name: String
+    /// Passages stored, deleted ones included.
+    public var passages: Int
+    /// Passages deleted since.
+    public var deleted: Int
+    /// What the passages were read from.
+    public var sources: [Corpus]
+    /// The graph.
+    public var graph: GraphInfo
+    /// The names of the fields that some passages have, ascending.
+    public var fields: [String]
+    /// The files by role: "vectors", "passages", "graph", and where there are such things "metadata"
+    /// and "deleted".
+    public var files: [String: File]
+
+    /// Passages that searches find.
+    public var live: Int { passages - deleted }
+
+    /// Describes a segment.
+    public init(
+      name: String, passages: Int, deleted: Int = 0, sources: [Corpus], graph: GraphInfo,
+      fields: [String] = [], files: [String: File]
+    ) {
+      self.name = name
+      self.passages = passages
+      self.deleted = deleted
+      self.sources = sources
+      self.graph = graph
+      self.fields = fields
+      self.files = files
     }
   }
 
@@ -111,39 +166,55 @@ public struct Manifest: Sendable, Codable, Equatable {
   public var formatVersion: Int
   /// Counts up with every change of the index.
   public var generation: Int
-  /// The number of passages.
+  /// The number of passages that searches find.
   public var passages: Int
   /// Components a vector.
   public var dimension: Int
-  /// How scores are computed: "inner product".
-  public var similarity: String
-  /// The encoder.
-  public var model: Model
-  /// The corpus.
-  public var corpus: Corpus
-  /// The graph.
-  public var graph: GraphInfo
-  /// The files by role: "vectors", "passages", "graph".
-  public var files: [String: File]
+  /// How scores are computed.
+  public var metric: Metric
+  /// The encoder; nil where the vectors came from elsewhere.
+  public var model: Model?
+  /// How the graphs are built.
+  public var graph: GraphSettings
+  /// The metadata fields that are kept; nil: all.
+  public var keptFields: [String]?
+  /// The parts of the index, oldest first. Passages are numbered through them in this order.
+  public var segments: [Segment]
 
   /// Describes an index.
   public init(
-    generation: Int, passages: Int, dimension: Int, model: Model, corpus: Corpus,
-    graph: GraphInfo, files: [String: File]
+    generation: Int, dimension: Int, metric: Metric = .innerProduct, model: Model?,
+    graph: GraphSettings,
+    keptFields: [String]? = nil, segments: [Segment]
   ) {
     formatVersion = Self.currentVersion
     self.generation = generation
-    self.passages = passages
+    passages = segments.reduce(0) { $0 + $1.live }
     self.dimension = dimension
-    similarity = "inner product"
+    self.metric = metric
     self.model = model
-    self.corpus = corpus
     self.graph = graph
-    self.files = files
+    self.keptFields = keptFields
+    self.segments = segments
+  }
+
+  /// The same index with other segments, as the generation after this one or a later one.
+  package func next(_ generation: Int, segments: [Segment]) -> Manifest {
+    Manifest(
+      generation: generation, dimension: dimension, metric: metric, model: model, graph: graph,
+      keptFields: keptFields, segments: segments)
+  }
+
+  /// What all passages were read from, in order.
+  public var sources: [Corpus] { segments.flatMap(\.sources) }
+
+  /// Bytes of all files.
+  public var bytes: Int {
+    segments.reduce(0) { $0 &+ $1.files.values.reduce(0) { $0 &+ $1.bytes } }
   }
 
   /// The format version this program writes and reads.
-  public static let currentVersion = 1
+  public static let currentVersion = 2
 }
 
 // MARK: - On disk

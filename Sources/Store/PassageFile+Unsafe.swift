@@ -9,10 +9,11 @@ package final class PassageFile: Sendable {
   package let file: SegmentFile
   private let ids: Section
   private let idIndex: Section
-  private let texts: Section
-  private let textIndex: Section
+  let texts: Section
+  let textIndex: Section
   private let lookup: Section
-  private let textBlocks: Int
+  let textLookup: Section
+  let textBlocks: Int
   private let idBlocks: Mutex<[IDBlock?]>
 
   private struct IDBlock {
@@ -35,9 +36,11 @@ package final class PassageFile: Sendable {
     texts = try file.section("texts")
     textIndex = try file.section("textindex")
     lookup = try file.section("lookup")
+    textLookup = try file.section("textlookup")
     let blocks = (self.count + PassageLayout.idsPerBlock - 1) / PassageLayout.idsPerBlock
     guard idIndex.count == blocks * 16 else { throw idIndex.damaged("wrong length") }
     guard lookup.count == self.count * 8 else { throw lookup.damaged("wrong length") }
+    guard textLookup.count == self.count * 8 else { throw textLookup.damaged("wrong length") }
     guard textIndex.count % 24 == 0, self.count == 0 || textIndex.count > 0 else {
       throw textIndex.damaged("wrong length")
     }
@@ -91,28 +94,34 @@ package final class PassageFile: Sendable {
         high = middle
       }
     }
-    let raw = try unpack(
-      texts, offset: index.long(low * 24), length: index.word(low * 24 + 8),
-      raw: index.word(low * 24 + 12))
-    let first = Int(clamping: index.long(low * 24 + 16) ?? .max)
-    let header = raw.withUnsafeBytes { LittleEndianBytes($0).word(0) }
-    let next = low + 1 < textBlocks ? index.long((low + 1) * 24 + 16) : UInt64(count)
-    guard first <= number, let texts = header, number - first < Int(texts),
-      next == UInt64(first) + UInt64(texts),
-      let starts = Self.starts(in: raw, at: 4, count: Int(texts))
-    else { throw self.texts.damaged("block \(low)") }
-    let place = number - first
-    let bytes = raw[starts[place]..<starts[place + 1]]
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw self.texts.damaged("block \(low) is not UTF-8")
+    let block = try textBlock(low)
+    let place = number - block.first
+    guard place >= 0, place < block.count else { throw texts.damaged("block \(low)") }
+    guard let text = String(validating: block[place], as: UTF8.self) else {
+      throw texts.damaged("block \(low) is not UTF-8")
     }
     return text
   }
 
   /// The number of the passage called `id`, or nil.
   package func number(of id: String) throws(RetortError) -> Int? {
-    let entries = LittleEndianBytes(try lookup.all())
-    let hash = PassageLayout.hash(id)
+    try first(in: lookup, hash: PassageLayout.hash(id.utf8)) { number throws(RetortError) in
+      try self.id(number).utf8.elementsEqual(id.utf8)
+    }
+  }
+
+  /// The number of a passage with exactly this text, or nil.
+  package func number(ofText text: String) throws(RetortError) -> Int? {
+    try first(in: textLookup, hash: PassageLayout.hash(text.utf8)) { number throws(RetortError) in
+      try self.text(number).utf8.elementsEqual(text.utf8)
+    }
+  }
+
+  /// The first number under `hash` that `isMeant` accepts.
+  private func first(
+    in section: Section, hash: UInt32, _ isMeant: (Int) throws(RetortError) -> Bool
+  ) throws(RetortError) -> Int? {
+    let entries = LittleEndianBytes(try section.all())
     var low = 0
     var high = count
     while low < high {
@@ -125,14 +134,14 @@ package final class PassageFile: Sendable {
     }
     while low < count, let entry = entries.long(low * 8), UInt32(entry >> 32) == hash {
       let number = Int(UInt32(truncatingIfNeeded: entry))
-      guard number < count else { throw lookup.damaged("passage \(number) of \(count)") }
-      if try self.id(number) == id { return number }
+      guard number < count else { throw section.damaged("passage \(number) of \(count)") }
+      if try isMeant(number) { return number }
       low += 1
     }
     return nil
   }
 
-  private func unpack(
+  func unpack(
     _ section: Section, offset: UInt64?, length: UInt32?, raw: UInt32?
   ) throws(RetortError) -> [UInt8] {
     guard let offset, let length, let raw, offset <= UInt64(section.count),
@@ -146,7 +155,7 @@ package final class PassageFile: Sendable {
   }
 
   /// Where strings whose u32 lengths stand at `place` begin, if they fill `bytes` exactly.
-  private static func starts(in bytes: [UInt8], at place: Int, count: Int) -> [Int]? {
+  static func starts(in bytes: [UInt8], at place: Int, count: Int) -> [Int]? {
     guard count <= (bytes.count - place) / 4 else { return nil }
     var starts = [place + 4 * count]
     starts.reserveCapacity(count + 1)
@@ -157,36 +166,6 @@ package final class PassageFile: Sendable {
         starts.append((starts.last ?? 0) + Int(length))
       }
       return starts.last == bytes.count ? starts : nil
-    }
-  }
-}
-
-extension PassageFile {
-  /// Decompresses every block of texts and checks that they hold all passages in order.
-  package func verifyTexts() throws(RetortError) {
-    let index = LittleEndianBytes(try textIndex.all())
-    var expected = 0
-    for block in 0..<textBlocks {
-      try Interruption.check()
-      guard index.long(block * 24 + 16) == UInt64(expected) else {
-        throw textIndex.damaged("block \(block) does not start at passage \(expected)")
-      }
-      let raw = try unpack(
-        texts, offset: index.long(block * 24), length: index.word(block * 24 + 8),
-        raw: index.word(block * 24 + 12))
-      let header = raw.withUnsafeBytes { LittleEndianBytes($0).word(0) }
-      guard let header, let starts = Self.starts(in: raw, at: 4, count: Int(header)) else {
-        throw texts.damaged("block \(block)")
-      }
-      for (start, end) in zip(starts, starts.dropFirst()) {
-        guard String(validating: raw[start..<end], as: UTF8.self) != nil else {
-          throw texts.damaged("block \(block) is not UTF-8")
-        }
-      }
-      expected += Int(header)
-    }
-    guard expected == count else {
-      throw textIndex.damaged("holds \(expected) texts instead of \(count)")
     }
   }
 }

@@ -9,14 +9,15 @@ import Platform
 //   "textindex"  per block: u64 offset in "texts", u32 compressed length, u32 raw length,
 //                u64 number of the block's first passage
 //   "lookup"     per passage: u64, the id's 32-bit hash above the passage's number; ascending
+//   "textlookup" the same with the text's hash: what was encoded once need not be again
 
 enum PassageLayout {
   static let idsPerBlock = 1024
   static let textBlock = 16 << 10
 
-  /// The hash that "lookup" is sorted by.
-  static func hash(_ id: String) -> UInt32 {
-    UInt32(truncatingIfNeeded: Hashing.hash128(id.utf8))
+  /// The hash that "lookup" and "textlookup" are sorted by.
+  static func hash(_ bytes: some Collection<UInt8>) -> UInt32 {
+    UInt32(truncatingIfNeeded: Hashing.hash128(bytes))
   }
 }
 
@@ -34,6 +35,7 @@ package final class PassageFileWriter {
   private var ids: [UInt8] = []
   private var idLengths: [UInt32] = []
   private var lookup: [UInt64] = []
+  private var textLookup: [UInt64] = []
 
   /// Starts the file at `path`, compressing on `threads` threads.
   package init(path: String, threads: Int) throws(RetortError) {
@@ -46,8 +48,8 @@ package final class PassageFileWriter {
   package func append(id: [UInt8], text: [UInt8]) throws(RetortError) {
     ids += id
     idLengths.append(UInt32(id.count))
-    let hash = UInt32(truncatingIfNeeded: Hashing.hash128(id))
-    lookup.append(UInt64(hash) << 32 | UInt64(count))
+    lookup.append(UInt64(PassageLayout.hash(id)) << 32 | UInt64(count))
+    textLookup.append(UInt64(PassageLayout.hash(text)) << 32 | UInt64(count))
     count += 1
     pendingTexts.append(text)
     pendingBytes += text.count
@@ -98,20 +100,25 @@ package final class PassageFileWriter {
     writer.end()
     try writer.add("textindex", textIndex)
     try writeIDs()
-    lookup.sort()
-    try writer.begin("lookup")
-    for start in stride(from: 0, to: lookup.count, by: 8192) {
-      var bytes: [UInt8] = []
-      for entry in lookup[start..<min(lookup.count, start + 8192)] { bytes.appendInteger(entry) }
-      try writer.append(bytes)
-    }
-    writer.end()
+    try write(&lookup, as: "lookup")
+    try write(&textLookup, as: "textlookup")
     var shape: [UInt8] = []
     shape.appendInteger(UInt64(count))
     shape.appendInteger(UInt32(PassageLayout.idsPerBlock))
     shape.appendInteger(UInt32(0))
     try writer.add("shape", shape)
     try writer.finish()
+  }
+
+  private func write(_ entries: inout [UInt64], as name: String) throws(RetortError) {
+    entries.sort()
+    try writer.begin(name)
+    for start in stride(from: 0, to: entries.count, by: 8192) {
+      var bytes: [UInt8] = []
+      for entry in entries[start..<min(entries.count, start + 8192)] { bytes.appendInteger(entry) }
+      try writer.append(bytes)
+    }
+    writer.end()
   }
 
   private func writeIDs() throws(RetortError) {

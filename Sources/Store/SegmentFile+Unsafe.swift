@@ -5,7 +5,7 @@ import Platform
 //   offset  size  field
 //        0     8  magic "RETORTSG"
 //        8     4  format version (1)
-//       12     4  kind: "VECS", "PSGS" or "GRPH"
+//       12     4  kind: "VECS", "PSGS", "GRPH", "META" or "TOMB"
 //       16     8  length of the file
 //       24     4  number of sections, at most 64
 //       28     4  CRC-32C of this page with this field zero
@@ -28,12 +28,16 @@ package enum SegmentKind: UInt32, Sendable {
   case vectors = 0x5343_4556
   case passages = 0x5347_5350
   case graph = 0x4850_5247
+  case metadata = 0x4154_454D
+  case tombstones = 0x424D_4F54
 
   var name: String {
     switch self {
     case .vectors: "vectors"
     case .passages: "passages"
     case .graph: "graph"
+    case .metadata: "metadata"
+    case .tombstones: "tombstones"
     }
   }
 }

@@ -5,7 +5,8 @@ import Platform
 //   8 "RETORTBK" · u32 version 1 · u32 dimension · u64 number of the first passage · u32 count
 //   u32 truncated texts · u32 empty texts · u64 ×2 hash of the corpus so far · u64 payload length
 //   u32 CRC-32C of the payload · u32 CRC-32C of the header before it
-//   payload: count × dimension f32, then per passage u32 id bytes, u32 text bytes, both
+//   payload: count × dimension f32, then per passage u32 id bytes, u32 text bytes, u32 bytes of
+//   fields, and these
 
 /// A block of encoded passages on its way into an index.
 package struct StagedBlock: Sendable {
@@ -15,8 +16,10 @@ package struct StagedBlock: Sendable {
   package var dimension: Int
   /// The vectors' little-endian bytes, row-major.
   package var vectors: [UInt8]
-  /// Ids and texts as UTF-8.
-  package var passages: [(id: [UInt8], text: [UInt8])]
+  /// A passage's id and text as UTF-8, and its fields as `encodedFields` writes them.
+  package typealias StagedPassage = (id: [UInt8], text: [UInt8], fields: [UInt8])
+  /// The passages.
+  package var passages: [StagedPassage]
   /// Texts cut at the encoder's maximum length.
   package var truncatedTexts: Int
   /// Passages without text.
@@ -26,8 +29,8 @@ package struct StagedBlock: Sendable {
 
   /// A block of passages and their vectors.
   package init(
-    first: Int, dimension: Int, vectors: [UInt8], passages: [(id: [UInt8], text: [UInt8])],
-    truncatedTexts: Int, emptyTexts: Int, corpusHash: UInt128
+    first: Int, dimension: Int, vectors: [UInt8], passages: [StagedPassage], truncatedTexts: Int,
+    emptyTexts: Int, corpusHash: UInt128
   ) {
     self.first = first
     self.dimension = dimension
@@ -54,8 +57,10 @@ package struct StagedBlock: Sendable {
     for passage in passages {
       payload.appendInteger(UInt32(passage.id.count))
       payload.appendInteger(UInt32(passage.text.count))
+      payload.appendInteger(UInt32(passage.fields.count))
       payload += passage.id
       payload += passage.text
+      payload += passage.fields
     }
     var bytes = Self.magic
     bytes.appendInteger(UInt32(1))
@@ -99,14 +104,16 @@ package struct StagedBlock: Sendable {
     guard !overflow, floats <= UInt64(bytes.count - Self.headerLength) / 4 else { throw damaged }
     let vectorBytes = Int(floats) * 4
     let start = Self.headerLength + vectorBytes
-    var passages: [(id: [UInt8], text: [UInt8])] = []
+    var passages: [StagedPassage] = []
     reader = ByteReader(bytes, at: start)
     for _ in 0..<count {
-      guard reader.remaining >= 8 else { throw damaged }
+      guard reader.remaining >= 12 else { throw damaged }
       let id: UInt32 = reader.next()
       let text: UInt32 = reader.next()
-      guard reader.remaining >= Int(id) + Int(text) else { throw damaged }
-      passages.append((reader.take(Int(id)), reader.take(Int(text))))
+      let fields: UInt32 = reader.next()
+      guard reader.remaining >= Int(id) + Int(text) + Int(fields) else { throw damaged }
+      passages.append(
+        (reader.take(Int(id)), reader.take(Int(text)), reader.take(Int(fields))))
     }
     self.init(
       first: Int(clamping: first), dimension: Int(dimension),

@@ -1,19 +1,15 @@
 import Foundation
 import Platform
 
-/// What BERT's basic tokenizer does with each Unicode character, as a two-stage table.
-///
-/// One entry folds the steps that look at single characters: cleaning, the CJK test, canonical
-/// decomposition, removal of non-spacing marks (Mn) and lower-casing, each with the meaning of the
-/// reference (Hugging Face's fast BertNormalizer and BertPreTokenizer). Two of its habits are kept
-/// on purpose: unassigned characters (Cn) are ordinary ones, so that text with characters newer
-/// than this Unicode version yields [UNK] and not a silent gap, and lower-casing is by character,
-/// without the final-sigma rule. The marks that survive decomposition are not put into canonical
-/// order: only spacing marks (Mc) with a combining class are concerned.
-///
-/// The four tables (lower-case or not, strip or not) are made on the first non-ASCII character
-/// that needs them, in about a fifth of a second.
-final class BertCharacters: Sendable {
+// One entry folds the steps that look at single characters: cleaning, the CJK test, canonical
+// decomposition, removal of non-spacing marks (Mn) and lower-casing, each with the meaning of the
+// reference (Hugging Face's fast BertNormalizer and BertPreTokenizer). Two of its habits are kept
+// on purpose: unassigned characters (Cn) are ordinary ones, so that text with characters newer
+// than this Unicode version yields [UNK] and not a silent gap, and lower-casing is by character,
+// without the final-sigma rule. The marks that survive decomposition are not put into canonical
+// order: only spacing marks (Mc) with a combining class are concerned.
+
+extension BertCharacters {
   /// Bits 0–1: `input`; bits 2–3: `output`; bit 4: mapped; bits 8–31: where the mapping lies.
   struct Entry: Hashable {
     var bits: UInt32
@@ -34,86 +30,31 @@ final class BertCharacters: Sendable {
     var isCJK: Bool { bits & 3 == Input.cjk.rawValue }
     var isPunctuation: Bool { bits & 12 == Output.punctuation.rawValue << 2 }
     var isWhitespace: Bool { bits & 12 == Output.whitespace.rawValue << 2 }
-    /// The offset in `pool` of a length byte and that many bytes of UTF-8, or nil: maps to itself.
+    /// The offset in the page's pool of a length byte and that many bytes of UTF-8, or nil: maps to
+    /// itself.
     var mapping: Int? { bits & 16 != 0 ? Int(bits >> 8) : nil }
   }
+}
 
-  private let pages: [UInt16]
-  private let entries: [UInt32]
+/// The entries of 256 characters, and what they map to.
+struct PageContent {
+  private(set) var entries: [UInt32] = []
   /// The mappings' UTF-8, each behind a length byte.
-  let pool: [UInt8]
+  private(set) var pool: [UInt8] = []
 
-  private static let neither = BertCharacters(lowercase: false, strip: false)
-  private static let lowered = BertCharacters(lowercase: true, strip: false)
-  private static let stripped = BertCharacters(lowercase: false, strip: true)
-  private static let both = BertCharacters(lowercase: true, strip: true)
-
-  /// The table of these settings, shared by all tokenizers of the process.
-  static func table(lowercase: Bool, strip: Bool) -> BertCharacters {
-    switch (lowercase, strip) {
-    case (false, false): neither
-    case (true, false): lowered
-    case (false, true): stripped
-    case (true, true): both
+  init(_ page: UInt32, lowercase: Bool, strip: Bool) {
+    let values = page << 8..<(page + 1) << 8
+    let decompositions = strip ? CanonicalDecomposition.of(values) : [:]
+    entries.reserveCapacity(256)
+    for value in values {
+      entries.append(classify(value, lowercase, strip, decompositions[value]).bits)
     }
   }
 
-  /// The entry of a scalar value.
-  @inline(__always)
-  func entry(_ scalar: UInt32) -> Entry {
-    let page = Int(scalar >> 8)
-    return Entry(bits: entries[Int(pages[page]) << 8 | Int(scalar & 255)])
-  }
-
-  private init(lowercase: Bool, strip: Bool) {
-    let decompositions = strip ? CanonicalDecomposition.all() : [:]
-    var pool: [UInt8] = []
-    var pages: [UInt16] = []
-    var entries: [UInt32] = []
-    var known: [[UInt32]: UInt16] = [:]
-    for page in 0..<UInt32(0x1100) {
-      // The planes without assigned characters repeat one page; do not classify 800,000 of them.
-      if (0x400..<0xE00).contains(page) || (0xE10..<0xF00).contains(page), let last = pages.last {
-        pages.append(page == 0x400 || page == 0xE10 ? Self.ordinaryPage(&entries) : last)
-        continue
-      }
-      if (0xF01..<0xFFF).contains(page) || (0x1001..<0x10FF).contains(page), let last = pages.last {
-        pages.append(last)
-        continue
-      }
-      if (0x4E...0x9E).contains(page) || (0x200...0x2A5).contains(page), let last = pages.last,
-        page != 0x4E, page != 0x200
-      {
-        // Ideographs all through, like the page before.
-        pages.append(last)
-        continue
-      }
-      var content: [UInt32] = []
-      content.reserveCapacity(256)
-      for value in page << 8..<(page + 1) << 8 {
-        content.append(
-          Self.classify(value, lowercase, strip, decompositions[value], &pool).bits)
-      }
-      let number = known[content] ?? UInt16(entries.count >> 8)
-      if known.updateValue(number, forKey: content) == nil { entries += content }
-      pages.append(number)
-    }
-    self.pages = pages
-    self.entries = entries
-    self.pool = pool
-  }
-
-  private static func ordinaryPage(_ entries: inout [UInt32]) -> UInt16 {
-    let number = UInt16(entries.count >> 8)
-    entries += [UInt32](
-      repeating: Entry(input: .ordinary, output: .word, mapping: nil).bits, count: 256)
-    return number
-  }
-
-  private static func classify(
-    _ value: UInt32, _ lowercase: Bool, _ strip: Bool, _ decomposition: [Unicode.Scalar]?,
-    _ pool: inout [UInt8]
-  ) -> Entry {
+  private mutating func classify(
+    _ value: UInt32, _ lowercase: Bool, _ strip: Bool, _ decomposition: [Unicode.Scalar]?
+  ) -> BertCharacters.Entry {
+    typealias Entry = BertCharacters.Entry
     // Surrogates never occur in valid UTF-8.
     guard let scalar = Unicode.Scalar(value) else {
       return Entry(input: .control, output: .word, mapping: nil)
@@ -141,7 +82,7 @@ final class BertCharacters: Sendable {
       // Tab, line feed and carriage return are the controls that cleaning turns into spaces.
       if [9, 10, 13].contains(value) { input = .ordinary }
     }
-    if isCJK(value) { input = .cjk }
+    if Self.isCJK(value) { input = .cjk }
 
     let isMark = strip && category == .nonspacingMark
     if decomposition == nil, !isMark, !(lowercase && properties.changesWhenLowercased) {
@@ -175,34 +116,22 @@ final class BertCharacters: Sendable {
 }
 
 /// Canonical decompositions of single characters, asked from Foundation in one call.
-enum CanonicalDecomposition {
-  /// The blocks that hold every character with a canonical decomposition.
-  private static let blocks: [ClosedRange<UInt32>] = [
-    0xC0...0x33FF, 0xA000...0xD7FF, 0xF900...0xFFFF, 0x10000...0x1D7FF, 0x2F800...0x2FA1F,
-  ]
-
-  /// Every character whose canonical decomposition (NFD) differs from itself.
-  static func all() -> [UInt32: [Unicode.Scalar]] {
+private enum CanonicalDecomposition {
+  /// The characters of `values` whose canonical decomposition (NFD) differs from themselves.
+  static func of(_ values: Range<UInt32>) -> [UInt32: [Unicode.Scalar]] {
     var scalars = String.UnicodeScalarView()
-    for block in blocks {
-      // A line feed between two candidates keeps marks from being reordered across them.
-      for value in block {
-        if let scalar = Unicode.Scalar(value) {
-          scalars.append(scalar)
-          scalars.append("\n")
-        }
-      }
+    // A line feed between two characters keeps marks from being reordered across them.
+    for value in values {
+      if let scalar = Unicode.Scalar(value), value != 10 { scalars.append(scalar) }
+      scalars.append("\n")
     }
-    let decomposed = Array(String(scalars).decomposedStringWithCanonicalMapping.unicodeScalars)
+    let decomposed = String(scalars).decomposedStringWithCanonicalMapping.unicodeScalars
     var result: [UInt32: [Unicode.Scalar]] = [:]
-    var position = decomposed.startIndex
-    for block in blocks {
-      for value in block where Unicode.Scalar(value) != nil {
-        let start = position
-        while position < decomposed.endIndex, decomposed[position] != "\n" { position += 1 }
-        let form = decomposed[start..<position]
-        if form.count != 1 || form.first?.value != value { result[value] = Array(form) }
-        position += 1
+    for (value, form) in zip(
+      values, decomposed.split(separator: "\n", omittingEmptySubsequences: false))
+    {
+      if !form.isEmpty, form.count != 1 || form.first?.value != value {
+        result[value] = Array(form)
       }
     }
     return result

@@ -18,7 +18,7 @@ final class ShortPieceTable: @unchecked Sendable {
   private let mask: Int
 
   /// `pieces` of at most eight bytes; those with a zero byte are left out.
-  init(_ pieces: [(bytes: [UInt8], id: Int32)]) {
+  init(_ pieces: [Vocabulary.Piece]) {
     var bits: UInt64 = 4
     while 1 << Int(bits) < pieces.count * 2 { bits += 1 }
     shift = 64 - bits

@@ -41,7 +41,8 @@ struct TokenizerPlan {
       hasVocabularyText = FileSystem.kind(of: vocabularyPath) != .nothing
       if FileSystem.kind(of: jsonPath) != .nothing {
         jsonBytes = try TokenizerJSON.bytes(jsonPath)
-        json = try TokenizerJSON.decode(TokenizerFile.self, from: jsonBytes, path: jsonPath)
+        json = try TokenizerJSON.decode(
+          TokenizerFile.self, from: VocabularySkipper.skip(jsonBytes), path: jsonPath)
       }
       guard hasVocabularyText || json != nil else {
         let spm = ["spiece.model", "sentencepiece.bpe.model"].first {

@@ -1,21 +1,31 @@
 import Platform
 
 /// The pieces of a vocabulary with their ids.
+///
+/// Pieces are ranges of one block of memory: thirty thousand arrays would cost a query's start
+/// more than its answer.
 struct Vocabulary {
-  private(set) var pieces: [(bytes: [UInt8], id: Int32)] = []
-  private var ids: [[UInt8]: Int32] = [:]
+  /// A piece in the order it was read.
+  typealias Piece = (bytes: ArraySlice<UInt8>, id: Int32)
 
   /// One more than the largest id.
   private(set) var size = 0
 
-  /// The id of a piece.
-  func id(of piece: String) -> Int32? { ids[Array(piece.utf8)] }
+  private var storage: [UInt8] = []
+  private var entries: [(range: Range<Int>, id: Int32)] = []
+  /// Numbers of entries by the hash of their bytes, with linear probing; -1 where free.
+  private var table: [Int32] = []
 
-  private mutating func add(_ piece: [UInt8], id: Int32) -> Bool {
-    guard ids.updateValue(id, forKey: piece) == nil else { return false }
-    pieces.append((piece, id))
-    size = max(size, Int(id) + 1)
-    return true
+  /// All pieces.
+  var pieces: some RandomAccessCollection<Piece> {
+    entries.lazy.map { [storage] in (storage[$0.range], $0.id) }
+  }
+
+  /// The id of a piece.
+  func id(of piece: String) -> Int32? {
+    let bytes = Array(piece.utf8)
+    let entry = table[slot(of: bytes, bytes.indices)]
+    return entry < 0 ? nil : entries[Int(entry)].id
   }
 
   /// Makes room for a token that lies beyond the vocabulary's own ids.
@@ -23,8 +33,10 @@ struct Vocabulary {
 
   /// Reads `vocab.txt`: one piece per line, its id the line's number counted from 0.
   init(text bytes: [UInt8], path: String) throws(RetortError) {
-    ids.reserveCapacity(bytes.count / 8)
-    pieces.reserveCapacity(bytes.count / 8)
+    storage = bytes
+    // A file that is not UTF-8 has a line that is not: only then are the lines looked at one by one.
+    let isUTF8 = String(validating: bytes, as: UTF8.self) != nil
+    makeTable(for: bytes.count { $0 == 10 } + 1)
     var start = 0
     var line = 0
     while start < bytes.count {
@@ -32,25 +44,25 @@ struct Vocabulary {
       let next = end + 1
       line += 1
       if end > start, bytes[end - 1] == 13 { end -= 1 }
-      let piece = Array(bytes[start..<end])
-      guard !piece.isEmpty else {
+      guard end > start else {
         throw RetortError(
           .badData, "is empty, but every line must hold one piece; copy the file again", path: path,
           at: .line(line))
       }
-      guard String(validating: piece, as: UTF8.self) != nil else {
+      guard isUTF8 || String(validating: bytes[start..<end], as: UTF8.self) != nil else {
         throw RetortError(
           .badData, "is not valid UTF-8; copy the file again in binary mode", path: path,
           at: .line(line))
       }
-      guard let id = Int32(exactly: line - 1), add(piece, id: id) else {
+      guard let id = Int32(exactly: line - 1), add(start..<end, id: id) else {
         throw RetortError(
-          .badData, "repeats the piece of line \(firstLine(of: piece)); a piece has only one id",
-          path: path, at: .line(line))
+          .badData,
+          "repeats the piece of line \(firstLine(of: bytes[start..<end])); a piece has "
+            + "only one id", path: path, at: .line(line))
       }
       start = next
     }
-    guard !pieces.isEmpty else {
+    guard !entries.isEmpty else {
       throw RetortError(
         .badData, "is empty; copy the vocabulary from the model's page", path: path)
     }
@@ -74,12 +86,54 @@ struct Vocabulary {
       throw RetortError(
         .badData, "has an empty vocabulary; copy the file from the model's page", path: path)
     }
+    makeTable(for: map.count)
     for (piece, id) in map.sorted(by: { $0.value < $1.value }) {
-      _ = add(Array(piece.utf8), id: Int32(id))
+      let start = storage.count
+      storage += Array(piece.utf8)
+      _ = add(start..<storage.count, id: Int32(id))
     }
   }
 
-  private func firstLine(of piece: [UInt8]) -> Int {
-    (pieces.firstIndex { $0.bytes == piece } ?? 0) + 1
+  private mutating func makeTable(for count: Int) {
+    var slots = 16
+    while slots < 2 * count { slots *= 2 }
+    table = Array(repeating: -1, count: slots)
+    entries.reserveCapacity(count)
+  }
+
+  /// Adds a piece; false where it is there already.
+  private mutating func add(_ range: Range<Int>, id: Int32) -> Bool {
+    let slot = slot(of: storage, range)
+    guard table[slot] < 0 else { return false }
+    table[slot] = Int32(entries.count)
+    entries.append((range, id))
+    size = max(size, Int(id) + 1)
+    return true
+  }
+
+  /// The slot of a range of bytes, or the free one where they belong; half of all slots are free.
+  private func slot(of bytes: [UInt8], _ range: Range<Int>) -> Int {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for place in range { hash = (hash ^ UInt64(bytes[place])) &* 0x0000_0100_0000_01B3 }
+    let mask = table.count - 1
+    var slot = Int(truncatingIfNeeded: Hashing.mix(hash)) & mask
+    while table[slot] >= 0, !isEqual(entries[Int(table[slot])].range, bytes, range) {
+      slot = (slot + 1) & mask
+    }
+    return slot
+  }
+
+  /// Whether a stored piece has the bytes of a range.
+  private func isEqual(_ piece: Range<Int>, _ bytes: [UInt8], _ range: Range<Int>) -> Bool {
+    guard piece.count == range.count else { return false }
+    for place in 0..<piece.count
+    where storage[piece.lowerBound + place] != bytes[range.lowerBound + place] {
+      return false
+    }
+    return true
+  }
+
+  private func firstLine(of piece: ArraySlice<UInt8>) -> Int {
+    (entries.firstIndex { storage[$0.range] == piece } ?? 0) + 1
   }
 }

@@ -87,7 +87,8 @@ extension WordPiece {
   ) -> Int {
     let table = BertCharacters.table(lowercase: settings.lowercase, strip: settings.stripAccents)
     let (scalar, length) = Self.decode(base + position)
-    let entry = table.entry(scalar)
+    let page = table.page(scalar)
+    let entry = page.entry(scalar)
     if settings.cleanText, entry.isControl { return position + length }
     if entry.isWhitespace {
       finish(&scan, into: &ids)
@@ -95,16 +96,12 @@ extension WordPiece {
     }
     let alone = settings.splitCJK && entry.isCJK
     if alone { finish(&scan, into: &ids) }
-    if let mapping = entry.mapping {
-      table.pool.withUnsafeBufferPointer { pool in
-        guard let pool = pool.baseAddress else { return }
-        var offset = mapping + 1
-        let end = offset + Int(pool[mapping])
-        while offset < end {
-          let (output, length) = Self.decode(pool + offset)
-          append(pool + offset, length, table.entry(output), &scan, into: &ids)
-          offset += length
-        }
+    if let mapping = page.mapping(entry) {
+      var offset = 0
+      while offset < mapping.count, let bytes = mapping.baseAddress {
+        let (output, length) = Self.decode(bytes + offset)
+        append(bytes + offset, length, table.page(output).entry(output), &scan, into: &ids)
+        offset += length
       }
     } else {
       append(base + position, length, entry, &scan, into: &ids)

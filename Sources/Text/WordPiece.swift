@@ -40,23 +40,27 @@ struct WordPiece: Sendable {
 
   /// `pieces` with their ids; those in `hidden` never match text.
   init(
-    pieces: [(bytes: [UInt8], id: Int32)], unknown: Int32, hidden: Set<Int32>, settings: Settings,
+    pieces: some Collection<Vocabulary.Piece>, unknown: Int32, hidden: Set<Int32>,
+    settings: Settings,
     path: String
   ) throws(RetortError) {
     self.settings = settings
     self.unknown = unknown
     var builder = ByteTrie.Builder(roots: 2, edges: pieces.count * 4)
-    var short: [(bytes: [UInt8], id: Int32)] = []
+    var short: [Vocabulary.Piece] = []
     short.reserveCapacity(pieces.count)
     let prefix = Array(settings.continuation.utf8)
-    for piece in pieces where !hidden.contains(piece.id) && !piece.bytes.isEmpty {
+    // Hidden ids lie together; a look into the set for each piece would cost as much as the trie.
+    let range = (hidden.min() ?? 0)...(hidden.max() ?? 0)
+    for piece in pieces where !piece.bytes.isEmpty {
+      if range.contains(piece.id), hidden.contains(piece.id) { continue }
       var fits = builder.insert(piece.bytes, value: piece.id, root: Self.initialRoot)
       if piece.bytes.count <= ShortPieceTable.longest { short.append(piece) }
       if piece.bytes.count > prefix.count, piece.bytes.starts(with: prefix) {
         fits =
           fits
           && builder.insert(
-            piece.bytes[prefix.count...], value: piece.id, root: Self.continuationRoot)
+            piece.bytes.dropFirst(prefix.count), value: piece.id, root: Self.continuationRoot)
       }
       guard fits else {
         throw RetortError(

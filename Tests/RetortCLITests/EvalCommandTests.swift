@@ -3,15 +3,14 @@ import TestSupport
 import Testing
 
 @Suite struct EvalCommandTests {
-  private let folder: URL
+  private let temporary: TemporaryFolder
+  private var folder: URL { URL(fileURLWithPath: temporary.path) }
   private var qrels: String { folder.path + "/qrels" }
   private var first: String { folder.path + "/first.trec" }
   private var second: String { folder.path + "/second.trec" }
 
   init() throws {
-    folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("retort-eval-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    temporary = try TemporaryFolder("eval")
     try write(
       "qrels",
       "q1 0 dA 3\nq1 0 dB 0\nq1 0 dC 1\nq1 0 dD 2\nq1 0 dE 2\nq2 0 dX 1\nq3 0 dZ 1\nq4 0 dQ 0\n")
@@ -27,8 +26,7 @@ import Testing
   }
 
   private func eval(_ arguments: String..., input: String = "") throws -> CLIResult {
-    defer { try? FileManager.default.removeItem(at: folder) }
-    return try CLIRunner.run(["eval"] + arguments, input: Array(input.utf8))
+    try CLIRunner.run(["eval"] + arguments, input: Array(input.utf8))
   }
 
   @Test func `measures are printed with four decimals`() throws {

@@ -5,7 +5,9 @@ import Testing
 @Suite struct HelpTests {
   /// Every command with a help of its own.
   static let commands: [[String]] = [
-    ["index", "build"], ["index", "info"], ["index", "verify"], ["search"], ["eval"], ["recall"],
+    ["index", "build"], ["index", "add"], ["index", "delete"], ["index", "merge"],
+    ["index", "export"], ["index", "info"], ["index", "verify"], ["encode"], ["search"], ["eval"],
+    ["recall"],
     ["model", "info"], ["model", "pull"],
   ]
 

@@ -43,6 +43,36 @@ import Testing
     #expect(try contents(of: fixture.index) == before)
   }
 
+  @Test func `resuming and overwriting leave what is finished alone, and replace anything else`()
+    throws
+  {
+    #expect(try fixture.build(fixture.corpusPath, to: output).exitCode == 0)
+    let before = try contents(of: output)
+    let again = try fixture.build(fixture.corpusPath, to: output, "--overwrite", "--resume")
+    #expect(again.exitCode == 0, "\(again)")
+    #expect(try contents(of: output) == before)
+    let other = try fixture.build(
+      fixture.corpusPath, to: output, "--overwrite", "--resume", "--seed", "1")
+    #expect(other.exitCode == 0, "\(other)")
+    #expect(try PassageIndex(path: output).manifest.graph.seed == 1)
+    #expect(try PassageIndex(path: output).manifest.generation == 2)
+  }
+
+  @Test func `the report says how the threads' time was shared`() throws {
+    let result = try fixture.build(fixture.corpusPath, to: output, "--json")
+    let report = try JSONDecoder().decode(
+      IndexBuildReport.self, from: Data(result.standardOutput.utf8))
+    let stages = report.stages
+    for seconds in [stages.read, stages.tokenize, stages.encode, stages.graph, stages.write] {
+      #expect(seconds > 0)
+    }
+    // Reading has a thread of its own; the others share two.
+    #expect(report.threads == 2 && stages.total - stages.read <= 2 * report.seconds)
+    let text = try CLIRunner.run(
+      fixture.arguments(fixture.corpusPath, output).filter { $0 != "--quiet" } + ["--overwrite"])
+    #expect(text.standardError.contains("time of the 2 threads: read "), "\(text)")
+  }
+
   @Test func `an unfinished build asks for --resume and finishes with it`() throws {
     #expect(try breakOff().exitCode == 65)
     let corpus = folder.path + "/corpus.tsv"
@@ -68,6 +98,7 @@ import Testing
       (["--batch-size", "51"], "--batch-size: now 51, then 50"),
       (["--skip-bad-lines"], "--skip-bad-lines: now true, then false"),
       (["--format", "tsv"], "--format: now tsv, then auto"),
+      (["--fields", "b, a"], "--fields: now a,b, then all"),
       (["--max-length", "9"], "the model (weights, tokenizer, pooling or --max-length)"),
       (["--model", fixture.folder.path + "/other-model"], "the model (weights, tokenizer"),
       (["--corpus", fixture.corpusPath], "--corpus: now \(fixture.corpusPath), then \(corpus)"),

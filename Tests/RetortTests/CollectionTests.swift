@@ -48,6 +48,6 @@ struct CollectionTests {
       exact: exact.map { $0.map { UInt32($0.number) } },
       approximate: walked.map { $0.map { UInt32($0.number) } }, k: 10)
     #expect(recall >= 0.99, "recall@10 \(recall)")
-    #expect(try searcher.index.verify() == 3204)
+    try searcher.index.verify()
   }
 }

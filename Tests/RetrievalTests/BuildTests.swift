@@ -80,11 +80,11 @@ import Testing
   @Test func `the index says what it was made of`() throws {
     let manifest = try PassageIndex(path: small.path).manifest
     #expect(manifest.passages == small.corpus.passages.count)
-    #expect(manifest.model.path == small.folder.path + "/model")
-    #expect(manifest.model.pooling == "mean")
-    #expect(manifest.model.maxLength == TinyEncoder.maxLength)
+    #expect(manifest.model?.path == small.folder.path + "/model")
+    #expect(manifest.model?.pooling == "mean")
+    #expect(manifest.model?.maxLength == TinyEncoder.maxLength)
     #expect(manifest.graph.m == 8 && manifest.graph.seed == 42)
-    for file in manifest.files.values {
+    for file in manifest.segments[0].files.values {
       #expect(try FileSystem.size(of: small.path + "/" + file.name) == file.bytes)
     }
   }

@@ -10,14 +10,17 @@ final class DamagedIndex {
   let files: [String: [UInt8]]
   private let queries: [Float]
   private let reference: Answers
+  private let filter: Filter?
 
   /// All that an index can be asked.
   private struct Answers {
     var manifest: Manifest
     var walked: [[SearchHit]]
     var exact: [[SearchHit]]
+    /// With their fields.
     var passages: [Passage]
-    var reachable: Int
+    var numbers: [Int?]
+    var filtered: [[SearchHit]]
   }
 
   /// What became of the damage.
@@ -30,7 +33,8 @@ final class DamagedIndex {
     case wrong(String)
   }
 
-  init(of path: String) throws {
+  init(of path: String, filter: String? = nil) throws {
+    self.filter = try filter.map { try Filter($0) }
     folder = try TemporaryFolder("damaged")
     files = try contents(of: path).filter { !$0.key.hasSuffix("/") }
     for (name, bytes) in files { try folder.file(name, bytes) }
@@ -40,8 +44,26 @@ final class DamagedIndex {
       manifest: index.manifest,
       walked: try index.search(queries, k: 20, mode: .graph(efSearch: 400)),
       exact: try index.search(queries, k: 20, mode: .exact),
-      passages: try (0..<index.count).map { try index.passage($0) },
-      reachable: try index.verify())
+      passages: try (0..<index.capacity).map { try Self.passage($0, of: index) },
+      numbers: try (0..<index.capacity).map { try index.number(of: index.id($0)) },
+      filtered: try Self.filtered(queries, self.filter, in: index))
+    try index.verify()
+  }
+
+  private static func passage(
+    _ number: Int, of index: PassageIndex
+  ) throws(RetortError) -> Passage {
+    var passage = try index.passage(number)
+    passage.fields = try index.fields(of: number)
+    return passage
+  }
+
+  private static func filtered(
+    _ queries: [Float], _ filter: Filter?, in index: PassageIndex
+  ) throws(RetortError) -> [[SearchHit]] {
+    guard let filter else { return [] }
+    return try index.search(
+      queries, k: 15, mode: .graph(efSearch: 50), among: index.select(filter))
   }
 
   /// The files that the manifest names.
@@ -56,17 +78,31 @@ final class DamagedIndex {
   func outcome(
     _ name: String, _ bytes: [UInt8], adaptManifest: Bool = false
   ) throws -> Outcome {
+    guard adaptManifest else {
+      try put(name, bytes)
+      defer { try? put(name, files[name] ?? []) }
+      return ask()
+    }
+    return try replacing(name, bytes) { ask(allowing: $0) }
+  }
+
+  /// Calls `body` while `bytes` are in the place of the file `name` and the manifest names them.
+  func replacing<Result>(
+    _ name: String, _ bytes: [UInt8], _ body: (Manifest) throws -> Result
+  ) throws -> Result {
     try put(name, bytes)
     defer { try? put(name, files[name] ?? []) }
-    guard adaptManifest else { return ask() }
     var manifest = reference.manifest
-    for (role, file) in manifest.files where file.name == name {
-      manifest.files[role]?.bytes = bytes.count
-      manifest.files[role]?.headerChecksum = Checksum.crc32c(Array(bytes.prefix(4096)))
+    for place in manifest.segments.indices {
+      for (role, file) in manifest.segments[place].files where file.name == name {
+        manifest.segments[place].files[role]?.bytes = bytes.count
+        manifest.segments[place].files[role]?.headerChecksum =
+          Checksum.crc32c(Array(bytes.prefix(4096)))
+      }
     }
     try put("manifest.json", try manifest.encoded())
     defer { try? put("manifest.json", files["manifest.json"] ?? []) }
-    return ask(allowing: manifest)
+    return try body(manifest)
   }
 
   /// A new file each time: the old one may still be mapped.
@@ -101,14 +137,18 @@ final class DamagedIndex {
       try index.search(queries, k: 20, mode: .exact)
     }
     for (number, passage) in reference.passages.enumerated() {
-      compare("passage \(number)", passage) { () throws(RetortError) in try index.passage(number) }
-      compare("number of \(passage.id)", number) { () throws(RetortError) in
+      compare("passage \(number)", passage) { () throws(RetortError) in
+        try Self.passage(number, of: index)
+      }
+      compare("number of \(passage.id)", reference.numbers[number]) { () throws(RetortError) in
         try index.number(of: passage.id)
       }
     }
+    compare("filtered", reference.filtered) { () throws(RetortError) in
+      try Self.filtered(queries, filter, in: index)
+    }
     if let wrong { return .wrong(wrong) }
-    compare("reachable", reference.reachable) { () throws(RetortError) in try index.verify() }
-    if let wrong { return .wrong(wrong) }
+    do throws(RetortError) { try index.verify() } catch { errors += 1 }
     return errors > 0 ? .noticed : .harmless
   }
 }

@@ -138,6 +138,15 @@ import Testing
     }
     let outcome = try index.outcome(index.name("graph"), image.encoded(), adaptManifest: true)
     #expect(outcome == .wrong("graph"), "checksums cannot know, so answers are missing")
+    try index.replacing(index.name("graph"), image.encoded()) { _ in
+      let error = #expect(throws: RetortError.self) {
+        try PassageIndex(path: index.folder.path).verify()
+      }
+      #expect(error?.message.hasPrefix("only 1 of \(count) passages are reachable") == true)
+      let tool = try CLIRunner.run(["index", "verify", index.folder.path])
+      #expect(tool.exitCode == 65 && tool.standardOutput == "", "\(tool)")
+      #expect(tool.standardError.contains("only 1 of \(count) passages are reachable"))
+    }
   }
 
   @Test func `graph: block tables that point outside`() throws {

@@ -140,7 +140,7 @@ import Testing
     let small = try SmallIndex.shared.get()
     for name in ["../segments/000001/graph.seg", small.path + "/segments/000001/graph.seg"] {
       var manifest = try PassageIndex(path: small.path).manifest
-      manifest.files["graph"]?.name = name
+      manifest.segments[0].files["graph"]?.name = name
       #expect(try index.outcome("manifest.json", try manifest.encoded()) == .noticed)
     }
   }
@@ -149,8 +149,22 @@ import Testing
     let changes: [(inout Manifest) -> Void] = [
       { $0.passages += 1 }, { $0.passages = 0 }, { $0.passages = -1 }, { $0.passages = .max },
       { $0.dimension = 0 }, { $0.dimension = -32 }, { $0.dimension = 16 }, { $0.dimension = .max },
-      { $0.files["graph"] = nil }, { $0.files = [:] }, { $0.files["vectors"]?.bytes = -1 },
-      { $0.formatVersion = 2 }, { $0.formatVersion = -1 },
+      { $0.segments[0].files["graph"] = nil }, { $0.segments[0].files = [:] },
+      { $0.segments[0].files["vectors"]?.bytes = -1 }, { $0.segments = [] },
+      { $0.segments[0].passages += 1 }, { $0.segments[0].passages = -1 },
+      { $0.segments[0].passages = .max }, { $0.segments[0].deleted = 1 },
+      { $0.segments[0].deleted = -1 }, { $0.segments[0].deleted = .max },
+      {
+        $0.segments[0].deleted = 1
+        $0.passages -= 1
+      },
+      {
+        $0.segments[0].files["deleted"] = $0.segments[0].files["graph"]
+        $0.segments[0].deleted = 1
+        $0.passages -= 1
+      },
+      { $0.segments.append($0.segments[0]) },
+      { $0.formatVersion = 1 }, { $0.formatVersion = 3 }, { $0.formatVersion = -1 },
     ]
     for (number, change) in changes.enumerated() {
       var manifest = try PassageIndex(path: try SmallIndex.shared.get().path).manifest

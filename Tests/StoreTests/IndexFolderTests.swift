@@ -14,15 +14,21 @@ import Testing
 
   private func manifest(_ files: [String: Manifest.File], generation: Int = 1) -> Manifest {
     Manifest(
-      generation: generation, passages: 3, dimension: 2,
+      generation: generation, dimension: 2,
       model: Manifest.Model(
         path: "/models/\"quoted\"/é", fingerprint: "f", architecture: "bert", pooling: "cls",
         normalized: false, maxLength: 8),
-      corpus: Manifest.Corpus(path: "c", truncatedTexts: 0, emptyTexts: 1, skippedLines: 2),
-      graph: Manifest.GraphInfo(
-        m: 2, efConstruction: 3, seed: .max, layers: 1, links: 4, reachedBefore: 2, linkedByPass: 1,
-        reachable: 3),
-      files: files)
+      graph: Manifest.GraphSettings(m: 2, efConstruction: 3, seed: .max),
+      segments: [
+        Manifest.Segment(
+          name: IndexFolder.name(ofGeneration: generation), passages: 3,
+          sources: [
+            Manifest.Corpus(path: "c", truncatedTexts: 0, emptyTexts: 1, skippedLines: 2)
+          ],
+          graph: Manifest.GraphInfo(
+            layers: 1, links: 4, reachedBefore: 2, linkedByPass: 1, reachable: 3),
+          files: files)
+      ])
   }
 
   @Test func `states from nothing to a finished index`() throws {
@@ -82,13 +88,12 @@ import Testing
         "index/building/a.seg", [UInt8](repeating: UInt8(generation), count: 5000))
       try temporary.file("index/building/plan.json", "plan")
       try temporary.file("index/building/lock", "")
-      try folder.publish(generation: generation, files: ["a": "a.seg"]) {
-        manifest($0, generation: generation)
-      }
+      let files = try folder.adopt(["a": "a.seg"], generation: generation)
+      try folder.publish(manifest(files, generation: generation))
       let found = try folder.manifest()
       #expect(found.generation == generation)
-      #expect(found.files["a"]?.name == "segments/00000\(generation)/a.seg")
-      #expect(found.files["a"]?.bytes == 5000)
+      #expect(found.segments[0].files["a"]?.name == "segments/00000\(generation)/a.seg")
+      #expect(found.segments[0].files["a"]?.bytes == 5000)
       #expect(
         try contents(of: folder.path).keys.sorted() == [
           "manifest.json", "segments/", "segments/00000\(generation)/",

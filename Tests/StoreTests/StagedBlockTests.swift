@@ -13,8 +13,12 @@ import Testing
     let passages = SyntheticCorpus(count: 9, seed: 3).passages
     block = StagedBlock(
       first: 512, dimension: 4, vectors: (0..<(9 * 16)).map { UInt8($0) },
-      passages: passages.map { (Array($0.id.utf8), Array($0.text.utf8)) }, truncatedTexts: 2,
-      emptyTexts: 1, corpusHash: UInt128(0x1234_5678_9ABC_DEF0) << 64 | 7)
+      passages: passages.map {
+        (
+          Array($0.id.utf8), Array($0.text.utf8),
+          encodedFields(["n": [.number(Double($0.id.count))]])
+        )
+      }, truncatedTexts: 2, emptyTexts: 1, corpusHash: UInt128(0x1234_5678_9ABC_DEF0) << 64 | 7)
     bytes = block.encoded()
   }
 
@@ -30,6 +34,7 @@ import Testing
     #expect(back.vectors == block.vectors)
     #expect(back.passages.map(\.id) == block.passages.map(\.id))
     #expect(back.passages.map(\.text) == block.passages.map(\.text))
+    #expect(back.passages.map(\.fields) == block.passages.map(\.fields))
   }
 
   @Test func `any cut and any flipped byte is an error that names the remedy`() throws {

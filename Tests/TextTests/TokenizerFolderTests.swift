@@ -38,6 +38,37 @@ import Text
     #expect(tokenizer.specialIDs.mask == nil)
   }
 
+  @Test func `Pieces with quotes, brackets and backslashes read alike from either file`() throws {
+    let pieces = ["[UNK]", "[CLS]", "[SEP]", "\"", "\\", "{", "}", "]", ",", "a", "##\"}"]
+    let escaped = pieces.enumerated().map { number, piece in
+      let text = piece.replacingOccurrences(of: "\\", with: "\\\\")
+        .replacingOccurrences(of: "\"", with: "\\\"")
+      return "\"\(text)\": \(number)"
+    }
+    let json = Self.json.replacingOccurrences(
+      of: "\"[UNK]\": 0, \"[CLS]\": 1, \"[SEP]\": 2, \"a\": 3, \"##b\": 4",
+      with: escaped.joined(separator: ", "))
+    let alone = try ScratchFolder()
+    try alone.write("tokenizer.json", json)
+    let both = try ScratchFolder()
+    try both.write("tokenizer.json", json)
+    try both.write("vocab.txt", pieces.joined(separator: "\n"))
+    let tokenizers = try [alone, both].map { try Tokenizer(directory: $0.path) }
+    #expect(tokenizers[0].fingerprint == tokenizers[1].fingerprint)
+    for tokenizer in tokenizers {
+      #expect(tokenizer.encode(#"a "\{}],"#, maxLength: 20).ids == [1, 9, 3, 4, 5, 6, 7, 8, 2])
+    }
+  }
+
+  @Test func `A tokenizer.json that ends in its vocabulary is refused beside vocab.txt too`() throws
+  {
+    let cut = String(Self.json.prefix(Self.json.count - 12))
+    for text in [cut, cut + "\"", cut + "\\", "{\"model\": {\"vocab\"", "{\"model\": 1"] {
+      let error = try failure(["tokenizer.json": text, "vocab.txt": "[UNK]\n[CLS]\n[SEP]\n"])
+      #expect(error.code == .badData && error.path?.hasSuffix("tokenizer.json") == true)
+    }
+  }
+
   @Test func `Folders without tokenizer files say what was looked for`() throws {
     let empty = try failure([:])
     #expect(empty.code == .missingInput)

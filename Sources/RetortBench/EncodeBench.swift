@@ -1,0 +1,102 @@
+import ArgumentParser
+import Formats
+import Foundation
+import Models
+import Platform
+
+/// Encoding of token ids, on request: one side of the comparison that `tools/bench encode` makes.
+///
+/// Reads requests on standard input, words separated by tabs, and answers each with a line:
+///
+///     load NAME FILE BATCH     sequences of ids, one a line; BATCH are encoded by one call
+///     time NAME                seconds to encode all of them once
+///     latency NAME COUNT       milliseconds of COUNT encodings of the first batch
+///     vectors NAME FILE        writes the vectors as .npy
+///     end                      peak resident bytes of the process; ends it
+struct EncodeBench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "encode", abstract: "Times the encoder on request; driven by tools/bench encode.")
+
+  @Option(help: "The model's folder.")
+  var model: String
+
+  @Option(help: "Number format of the weights.")
+  var precision = EncoderPrecision.f32
+
+  @Option(help: "Threads.")
+  var threads = 1
+
+  private struct Work {
+    var batches: [[[Int32]]]
+  }
+
+  func run() throws {
+    var options = EncoderOptions()
+    options.precision = precision
+    let encoder = try TextEncoder(directory: model, options: options)
+    var works: [String: Work] = [:]
+    answer("ready")
+    while let line = readLine() {
+      let words = line.split(separator: "\t").map(String.init)
+      switch (words.first, words.count) {
+      case ("load", 4):
+        works[words[1]] = try load(words[2], batch: Int(words[3]) ?? 1)
+        answer("loaded")
+      case ("time", 2):
+        let start = monotonicSeconds()
+        for batch in try work(words[1], works).batches {
+          _ = try encoder.encode(batch, threads: threads)
+        }
+        answer("\(monotonicSeconds() - start)")
+      case ("latency", 3):
+        let batch = try work(words[1], works).batches[0]
+        let times = try (0..<(Int(words[2]) ?? 1)).map { _ in
+          let start = monotonicSeconds()
+          _ = try encoder.encode(batch, threads: threads)
+          return "\((monotonicSeconds() - start) * 1e3)"
+        }
+        answer(times.joined(separator: " "))
+      case ("vectors", 3):
+        let writer = try VectorTableWriter(
+          path: words[2], format: .npy, dimension: encoder.dimension)
+        for batch in try work(words[1], works).batches {
+          let vectors = try encoder.encode(batch, threads: threads)
+          try writer.append(bytes: vectors.withUnsafeBytes { Array($0) })
+        }
+        try writer.finish()
+        answer("written")
+      case ("end", 1):
+        answer("\(peakResidentBytes() ?? 0)")
+        return
+      default: throw RetortError(.usage, "there is no request \"\(line)\"")
+      }
+    }
+  }
+
+  /// Prints a line at once: whoever asked is waiting.
+  private func answer(_ line: String) {
+    print(line)
+    fflush(nil)
+  }
+
+  private func work(_ name: String, _ works: [String: Work]) throws -> Work {
+    guard let work = works[name] else { throw RetortError(.usage, "\"\(name)\" was not loaded") }
+    return work
+  }
+
+  private func load(_ path: String, batch: Int) throws -> Work {
+    let text = String(decoding: try FileSystem.read(path), as: UTF8.self)
+    let sequences = text.split(separator: "\n").map { line in
+      line.split(separator: " ").compactMap { Int32($0) }
+    }
+    guard !sequences.isEmpty else {
+      throw RetortError(.badData, "holds no sequences", path: path)
+    }
+    return Work(
+      batches: stride(from: 0, to: sequences.count, by: batch).map {
+        Array(sequences[$0..<min($0 + batch, sequences.count)])
+      })
+  }
+}
+
+extension EncoderPrecision: ExpressibleByArgument {}

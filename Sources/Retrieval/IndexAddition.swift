@@ -1,0 +1,163 @@
+import Formats
+import Graph
+import Models
+import Platform
+import Store
+
+/// What to add to an index, and how.
+public struct IndexAdditionOptions: Sendable {
+  /// The index folder.
+  public var index: String
+  /// The corpus of passages to add: a file, a BEIR folder or `-` for standard input.
+  public var corpus: String
+  /// The corpus' format; `.auto` decides by name and content.
+  public var format: TextFormat
+  /// Passages that are encoded and made durable together.
+  public var batchSize: Int
+  /// Threads; the result does not depend on them.
+  public var threads: Int
+  /// Whether to go on with an addition that broke off.
+  public var resume: Bool
+  /// Whether to drop an addition that broke off and start again.
+  public var restart: Bool
+  /// Whether bad lines are skipped and counted instead of ending the addition.
+  public var skipBadLines: Bool
+
+  /// The usual values.
+  public init(index: String, corpus: String) {
+    let usual = IndexBuildOptions(corpus: corpus, output: index)
+    self.index = index
+    self.corpus = corpus
+    format = usual.format
+    batchSize = usual.batchSize
+    threads = usual.threads
+    resume = false
+    restart = false
+    skipBadLines = false
+  }
+}
+
+/// Adds passages to an index, as a segment of their own.
+public struct IndexAddition {
+  private let options: IndexBuildOptions
+  private let restart: Bool
+  private let encoder: TextEncoder
+  private let modelPath: String
+  private let change: IndexChange
+  private let progress: ProgressReporter
+
+  /// Adds the passages of a corpus to an index.
+  ///
+  /// A passage whose id the index has takes the place of the old one, unless its text is the same;
+  /// then it stays as it is. Texts the index knows, under any id, are not encoded again. Searches see
+  /// all of it or nothing; an addition that is interrupted or killed goes on with `resume`.
+  ///
+  /// - Parameters:
+  ///   - encoder: the one that the index was built with; see `Searcher.encoder(of:at:)`.
+  ///   - modelPath: the encoder's folder.
+  public static func add(
+    _ options: IndexAdditionOptions, encoder: TextEncoder, modelPath: String, quiet: Bool = false
+  ) throws(RetortError) -> IndexBuildReport {
+    // The corpus is opened first: a misspelt path must not leave anything behind.
+    let kept = try IndexFolder(options.index).manifest().keptFields
+    let reader = try CorpusReader(
+      path: options.corpus, format: options.format, skipBadLines: options.skipBadLines,
+      fields: FieldSelection(kept))
+    let change = try IndexChange(IndexFolder(options.index), resumes: true)
+    let manifest = change.index.manifest
+    guard encoder.fingerprint == manifest.model?.fingerprint else {
+      change.cancelUnlessResumable()
+      throw RetortError(
+        .dimensionMismatch,
+        "was built with another model (other weights, tokenizer or settings); name that one with "
+          + "--model", path: options.index)
+    }
+    var build = IndexBuildOptions(corpus: options.corpus, output: options.index)
+    build.format = options.format
+    build.m = manifest.graph.m
+    build.efConstruction = manifest.graph.efConstruction
+    build.seed = manifest.graph.seed
+    build.batchSize = options.batchSize
+    build.threads = options.threads
+    build.resume = options.resume
+    build.skipBadLines = options.skipBadLines
+    build.fields = kept
+    let addition = IndexAddition(
+      options: build, restart: options.restart, encoder: encoder, modelPath: modelPath,
+      change: change, progress: ProgressReporter(quiet: quiet))
+    do throws(RetortError) {
+      return try addition.run(reader)
+    } catch {
+      change.cancelUnlessResumable()
+      throw error
+    }
+  }
+
+  private func run(_ reader: CorpusReader) throws(RetortError) -> IndexBuildReport {
+    try options.validate()
+    try prepare()
+    var segment = SegmentBuilder(
+      options: options, encoder: encoder, modelPath: modelPath, folder: change.folder,
+      progress: progress, known: try KnownPassages(change.index))
+    let graph = try segment.run(reader)
+    var report = segment.report
+    guard let graph else {
+      change.cancel()
+      report.passages = change.index.manifest.passages
+      report.bytes = change.index.manifest.bytes
+      return report
+    }
+    let replaced = try replacedPassages()
+    report.replaced = replaced.count
+    let old = try change.segments(deleting: replaced)
+    let files = try change.folder.adopt(segment.files, generation: change.generation)
+    let manifest = try change.publish(
+      old + [segment.describe(graph, generation: change.generation, files: files)])
+    report.passages = manifest.passages
+    report.bytes = manifest.bytes
+    report.peakBytes = peakResidentBytes() ?? 0
+    return report
+  }
+
+  /// Finds or writes the plan.
+  private func prepare() throws(RetortError) {
+    let plan = BuildPlan(
+      options, model: encoder.fingerprint, modelPath: modelPath,
+      base: change.index.manifest.generation, generation: change.generation)
+    if let started = try change.unfinishedPlan(), !restart {
+      guard options.resume else {
+        throw RetortError(
+          .usage,
+          "holds an unfinished \(started.base == nil ? "build" : "addition"); add --resume to go on "
+            + "with it or --restart to drop it", path: change.folder.path)
+      }
+      if let difference = plan.difference(from: started) {
+        throw RetortError(
+          .usage,
+          "cannot resume with other settings (\(difference)); repeat the first command's, or "
+            + "start again with --restart", path: change.folder.path)
+      }
+      return
+    }
+    try change.clear()
+    try plan.write(to: change.folder.planPath)
+  }
+
+  /// The numbers of the passages whose ids the new segment takes over.
+  private func replacedPassages() throws(RetortError) -> [Int] {
+    let added = try PassageFile(path: change.folder.buildingPath + "/passages.seg")
+    var numbers: [Int] = []
+    for place in 0..<added.count {
+      try Interruption.check()
+      if let number = try change.index.number(of: added.id(place)) { numbers.append(number) }
+    }
+    return numbers
+  }
+}
+
+extension IndexChange {
+  /// Gives the index up unchanged, but keeps blocks that a later run can go on with.
+  func cancelUnlessResumable() {
+    if FileSystem.kind(of: StagedBlock.path(0, in: folder)) != .file { cancel() }
+  }
+}
