@@ -30,7 +30,10 @@ let package = Package(
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
       name: "RetortBench",
-      dependencies: ["Retort", "Retrieval", "Text", "Platform", "CKernels", argumentParser]),
+      dependencies: [
+        "Retort", "Retrieval", "Store", "Graph", "Text", "Formats", "CKernels", "Platform",
+        argumentParser,
+      ]),
 
     // MARK: Rooms, from the top down
     .target(

@@ -92,6 +92,8 @@ extension HNSWBuilder.Output {
         }, nodes: layer.nodes)
     }
     return HNSWGraph(
-      count: layers.first.map { $0.offsets.count - 1 } ?? 0, layers: built, entryPoint: entryPoint)
+      count: layers.first.map { $0.offsets.count - 1 } ?? 0, layers: built, entryPoint: entryPoint,
+      codes: codes, metric: metric, vectorOfNode: vectorOfNode.isEmpty ? nil : NodeMap(vectorOfNode)
+    )
   }
 }

@@ -27,12 +27,23 @@ package struct HNSWParameters: Sendable, Equatable {
   package var efConstruction: Int
   /// Decides the nodes' levels.
   package var seed: UInt64
+  /// What nearness means.
+  package var metric: GraphMetric
+  /// Bytes of a vector's code, in blocks of 32.
+  package var codeBlocks = 3
+  /// Vectors below which codes are not worth learning.
+  package static let fewestCodes = 1024
+  /// Dimensions that vectors are coded at.
+  package static let codedDimensions = 32...4096
 
   /// Values of the field's usual names; see `validate()` for their ranges.
-  package init(m: Int = 16, efConstruction: Int = 200, seed: UInt64 = 42) {
+  package init(
+    m: Int = 16, efConstruction: Int = 200, seed: UInt64 = 42, metric: GraphMetric = .innerProduct
+  ) {
     self.m = m
     self.efConstruction = efConstruction
     self.seed = seed
+    self.metric = metric
   }
 
   /// Links a node keeps at most on `layer`.
@@ -77,12 +88,24 @@ package struct HNSWGraph: Sendable {
   package let layers: [GraphLayer]
   /// The node where every search starts, on the top layer.
   package let entryPoint: UInt32
+  /// The vectors' codes, which walks go by; without them they go by the vectors themselves.
+  package let codes: CodeSet?
+  /// What nearness means.
+  package let metric: GraphMetric
+  /// The vector of each node; nil where nodes are numbered like vectors.
+  package let vectorOfNode: NodeMap?
 
   /// A graph of finished layers.
-  package init(count: Int, layers: [GraphLayer], entryPoint: UInt32) {
+  package init(
+    count: Int, layers: [GraphLayer], entryPoint: UInt32, codes: CodeSet? = nil,
+    metric: GraphMetric = .innerProduct, vectorOfNode: NodeMap? = nil
+  ) {
     self.count = count
     self.layers = layers
     self.entryPoint = entryPoint
+    self.codes = codes
+    self.metric = metric
+    self.vectorOfNode = vectorOfNode
   }
 
   /// The `k` nearest vectors found by a walk that keeps `efSearch` (at least k) candidates.
@@ -91,8 +114,8 @@ package struct HNSWGraph: Sendable {
   /// nodes. With efSearch ≥ count the result is exact, because every node is reachable from the
   /// entry point on layer 0 and the entry point always takes part.
   ///
-  /// With `allowed`, only its nodes are returned; the walk leads through all, and keeps as many more
-  /// candidates as the allowed are rarer. Where it meets fewer than k allowed nodes, it returns
+  /// With `allowed`, only its vectors are returned; the walk leads through all, and keeps as many more
+  /// candidates as the allowed are rarer. Where it meets fewer than k allowed ones, it returns
   /// those: the others are far from the query, and finding them is a scan's work.
   ///
   /// - Parameter query: `vectors.dimension` finite floats.
@@ -105,6 +128,10 @@ package struct HNSWGraph: Sendable {
         .dimensionMismatch,
         "the query has \(query.count) dimensions but the index \(vectors.dimension); use the model "
           + "the index was built with")
+    }
+    guard codes.map({ $0.book.dimension == vectors.dimension }) ?? true else {
+      throw RetortError(
+        .badData, "the graph's codes are of other vectors; build the index again")
     }
     guard count > 0, k > 0, allowed?.population != 0 else { return [] }
     let result: Result<[Neighbor], RetortError> = query.withUnsafeBufferPointer { buffer in
@@ -124,18 +151,15 @@ package struct HNSWGraph: Sendable {
     _ query: UnsafePointer<Float>, vectors: VectorSet, k: Int, efSearch: Int, allowed: NodeSet?,
     scratch: SearchScratch
   ) throws(RetortError) -> [Neighbor] {
-    let scorer = InnerProductScorer(vectors: vectors, query: query)
-    var current = entryPoint
-    for layer in layers.dropFirst().reversed() {
-      current = try descend(layer, from: current, scorer, scratch)
-    }
-    guard let bottom = layers.first else { return [] }
-    let view = LayerView(blocks: bottom.blocks, vectorIDs: nil)
+    let exact = ExactScorer(vectors: vectors, metric: metric, query: query)
     let ef = candidates(max(efSearch, k), allowed: allowed)
-    scratch.begin(slots: count, ef: ef)
-    try scratch.start(at: current, view, scorer)
-    try scratch.start(at: entryPoint, view, scorer)
-    try scratch.walk(view, scorer)
+    if let codes {
+      let scorer = CodeScorer(codes: codes, query: scratch.prepare(query, codes.book))
+      try walk(scorer, ef: ef, scratch)
+      try scratch.rescore(ef, exact, vectorOfNode)
+    } else {
+      try walk(exact, ef: ef, scratch)
+    }
     var found: [Neighbor] = []
     found.reserveCapacity(min(k, scratch.poolCount))
     for place in 0..<scratch.poolCount where found.count < k {
@@ -153,9 +177,25 @@ package struct HNSWGraph: Sendable {
     return scaled >= Double(count) ? count : Int(scaled.rounded(.up))
   }
 
+  /// Leaves the `ef` best nodes that a walk finds in the pool.
+  private func walk<Score: Scorer>(
+    _ scorer: Score, ef: Int, _ scratch: SearchScratch
+  ) throws(RetortError) {
+    var current = entryPoint
+    for layer in layers.dropFirst().reversed() {
+      current = try descend(layer, from: current, scorer, scratch)
+    }
+    guard let bottom = layers.first else { return }
+    let view = LayerView(blocks: bottom.blocks, vectorIDs: nil)
+    scratch.begin(slots: count, ef: ef)
+    try scratch.start(at: current, view, scorer)
+    try scratch.start(at: entryPoint, view, scorer)
+    try scratch.walk(view, scorer)
+  }
+
   /// The best node of an upper layer by a greedy walk from node `id`.
-  private func descend(
-    _ layer: GraphLayer, from id: UInt32, _ scorer: InnerProductScorer, _ scratch: SearchScratch
+  private func descend<Score: Scorer>(
+    _ layer: GraphLayer, from id: UInt32, _ scorer: Score, _ scratch: SearchScratch
   ) throws(RetortError) -> UInt32 {
     guard let start = layer.slot(of: id) else { return id }
     let result: Result<UInt32, RetortError> = layer.nodes.withUnsafeBufferPointer { nodes in

@@ -100,10 +100,3 @@ package struct VectorFile: Sendable {
       blockShift: shift, owner: OwnedSection(section))
   }
 }
-
-/// Keeps a section's mapping alive for as long as vectors are looked at.
-private final class OwnedSection: Sendable {
-  let section: Section
-
-  init(_ section: Section) { self.section = section }
-}
