@@ -29,18 +29,22 @@ package struct CodeSet: @unchecked Sendable {
     self.owner = owner
   }
 
-  /// The codes of `vectors` in the order of `nodes`, made on `threads` threads.
+  /// The codes of the vectors `nodes`, in that order, made on `threads` threads; those of the first
+  /// nodes are copied from `known`.
   package init(
-    _ vectors: VectorSet, nodes: [UInt32], book: CodeBook, metric: GraphMetric, threads: Int
+    _ vectors: VectorSet, nodes: [UInt32], book: CodeBook, metric: GraphMetric, threads: Int,
+    extending known: CodeSet? = nil, check: @Sendable () throws(RetortError) -> Void = stopCheck
   ) throws(RetortError) {
-    let storage = ByteStorage(count: vectors.count * book.stride)
+    let storage = ByteStorage(count: nodes.count * book.stride)
+    let first = known?.count ?? 0
+    if let known { storage.base.update(from: known.base, count: first * book.stride) }
     let chunk = 1024
-    try parallelForThrowing((vectors.count + chunk - 1) / chunk, threads: threads) {
+    try parallelForThrowing((nodes.count - first + chunk - 1) / chunk, threads: threads) {
       item, _ throws(RetortError) in
-      try Interruption.check()
-      let range = (item * chunk)..<min(vectors.count, (item + 1) * chunk)
+      try check()
+      let start = first + item * chunk
       var values = [Float](repeating: 0, count: book.axisCount)
-      for node in range {
+      for node in start..<min(nodes.count, start + chunk) {
         let id = nodes[node]
         try vectors.ensure(range: Int(id)..<(Int(id) + 1))
         values.withUnsafeMutableBufferPointer { buffer in
@@ -53,7 +57,7 @@ package struct CodeSet: @unchecked Sendable {
       }
     }
     self.init(
-      book: book, base: UnsafePointer(storage.base), count: vectors.count, owner: storage)
+      book: book, base: UnsafePointer(storage.base), count: nodes.count, owner: storage)
   }
 
   /// All records, which must be verified.

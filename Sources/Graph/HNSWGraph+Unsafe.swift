@@ -33,6 +33,8 @@ package struct HNSWParameters: Sendable, Equatable {
   package var codeBlocks = 3
   /// Vectors below which codes are not worth learning.
   package static let fewestCodes = 1024
+  /// Vectors from which a build learns the codes that it goes by itself.
+  static let vectorsToLearnFrom = 8192
   /// Dimensions that vectors are coded at.
   package static let codedDimensions = 32...4096
 
@@ -156,18 +158,15 @@ package struct HNSWGraph: Sendable {
     if let codes {
       let scorer = CodeScorer(codes: codes, query: scratch.prepare(query, codes.book))
       try walk(scorer, ef: ef, scratch)
-      try scratch.rescore(ef, exact, vectorOfNode)
+      try scratch.keepVectors(vectorOfNode, allowed)
+      try scratch.rescore(exact)
     } else {
       try walk(exact, ef: ef, scratch)
+      try scratch.keepVectors(vectorOfNode, allowed)
     }
-    var found: [Neighbor] = []
-    found.reserveCapacity(min(k, scratch.poolCount))
-    for place in 0..<scratch.poolCount where found.count < k {
-      let id = scratch.poolSlots[place] & ~SearchScratch.expanded
-      if let allowed, !allowed.contains(Int(id)) { continue }
-      found.append(Neighbor(id: id, score: scratch.poolScores[place]))
+    return (0..<min(k, scratch.poolCount)).map {
+      Neighbor(id: scratch.poolSlots[$0], score: scratch.poolScores[$0])
     }
-    return found
   }
 
   /// The candidates a walk keeps so that about `ef` of them are allowed.
@@ -212,8 +211,41 @@ package struct HNSWGraph: Sendable {
     return try result.get()
   }
 
-  /// Decodes and checks the neighbour lists of all layers.
+  /// The node of each vector; throws where a vector has none.
+  package func nodesOfVectors() throws(RetortError) -> [UInt32] {
+    guard let vectorOfNode else { return (0..<UInt32(count)).map { $0 } }
+    var nodes = [UInt32](repeating: .max, count: count)
+    for node in 0..<UInt32(count) {
+      if node % 65536 == 0 { try Interruption.check() }
+      let vector = try vectorOfNode.vector(node)
+      guard nodes[Int(vector)] == .max else {
+        throw RetortError(
+          .badData,
+          "the graph says that nodes \(nodes[Int(vector)]) and \(node) are vector \(vector); build "
+            + "the index again")
+      }
+      nodes[Int(vector)] = node
+    }
+    return nodes
+  }
+
+  /// The vectors that a node links to on layer 0, ascending.
+  package func linkedVectors(ofNode node: UInt32) throws(RetortError) -> [UInt32] {
+    guard let bottom = layers.first else { return [] }
+    var vectors: [UInt32] = []
+    for neighbor in try bottom.blocks.neighbors(of: node) {
+      if let vectorOfNode {
+        vectors.append(try vectorOfNode.vector(neighbor))
+      } else {
+        vectors.append(neighbor)
+      }
+    }
+    return vectors.sorted()
+  }
+
+  /// Decodes and checks the neighbour lists of all layers and the numbering of the nodes.
   package func verifyLists() throws(RetortError) {
+    _ = try nodesOfVectors()
     for layer in layers {
       for slot in stride(from: 0, to: layer.blocks.count, by: 1 << layer.blocks.shift) {
         try Interruption.check()

@@ -22,7 +22,8 @@ package struct PrincipalAxes: Sendable {
 
   /// The first `count` axes of a sample of `vectors` spread evenly over them.
   package init(
-    _ vectors: VectorSet, count: Int, seed: UInt64, threads: Int
+    _ vectors: VectorSet, count: Int, seed: UInt64, threads: Int,
+    check: @Sendable () throws(RetortError) -> Void = stopCheck
   ) throws(RetortError) {
     let dimension = vectors.dimension
     let sample = min(vectors.count, Self.sampleSize)
@@ -40,20 +41,20 @@ package struct PrincipalAxes: Sendable {
       mean[j] = Float(columns[row].reduce(0.0) { $0 + Double($1) } / Double(max(sample, 1)))
       for i in row { columns[i] -= mean[j] }
     }
-    let covariance = Self.products(
-      columns, columns, rows: dimension, by: dimension, length: sample, threads: threads
+    let covariance = try Self.products(
+      columns, columns, rows: dimension, by: dimension, length: sample, threads: threads, check
     ).map { $0 / Float(max(sample, 1)) }
     var axes = OrthonormalRows.random(count: count, dimension: dimension, seed: seed)
     for _ in 0..<Self.iterations {
       // The covariance is symmetric: its rows are its columns. Twice, for twice the convergence.
       for _ in 0..<2 {
-        axes = Self.products(
-          axes, covariance, rows: count, by: dimension, length: dimension, threads: threads)
+        axes = try Self.products(
+          axes, covariance, rows: count, by: dimension, length: dimension, threads: threads, check)
       }
       OrthonormalRows.orthonormalize(&axes, count: count, dimension: dimension, seed: seed)
     }
-    let images = Self.products(
-      axes, covariance, rows: count, by: dimension, length: dimension, threads: threads)
+    let images = try Self.products(
+      axes, covariance, rows: count, by: dimension, length: dimension, threads: threads, check)
     var variances: [Float] = []
     var energies: [Float] = []
     for k in 0..<count {
@@ -75,14 +76,16 @@ package struct PrincipalAxes: Sendable {
 
   /// The inner products of `rows` rows of `a` with `by` rows of `b`, all of `length` floats.
   private static func products(
-    _ a: [Float], _ b: [Float], rows: Int, by: Int, length: Int, threads: Int
-  ) -> [Float] {
+    _ a: [Float], _ b: [Float], rows: Int, by: Int, length: Int, threads: Int,
+    _ check: @Sendable () throws(RetortError) -> Void
+  ) throws(RetortError) -> [Float] {
     let lines = OrderedResults<[Float]>(count: rows)
-    a.withUnsafeBufferPointer { a in
-      b.withUnsafeBufferPointer { b in
+    try a.withUnsafeBufferPointer { a throws(RetortError) in
+      try b.withUnsafeBufferPointer { b throws(RetortError) in
         guard let firstA = a.baseAddress, let firstB = b.baseAddress else { return }
         let (left, right) = (UncheckedPointer(firstA), UncheckedPointer(firstB))
-        parallelFor(rows, threads: threads) { i, _ in
+        try parallelForThrowing(rows, threads: threads) { i, _ throws(RetortError) in
+          try check()
           lines.set(
             i,
             (0..<by).map {

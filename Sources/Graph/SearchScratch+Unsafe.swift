@@ -238,22 +238,30 @@ package final class SearchScratch {
     return book.prepare(query, values: queryValues, weights: queryWeights)
   }
 
-  /// Scores the `count` best of the pool again, drops the others and sorts; the pool then holds
-  /// what `map` makes of its slots.
-  func rescore<Score: Scorer>(
-    _ count: Int, _ scorer: Score, _ map: NodeMap? = nil
-  ) throws(RetortError) {
-    poolCount = min(poolCount, count)
-    if poolCount > freshCapacity { growFresh(to: poolCount) }
-    for i in 0..<poolCount {
-      let slot = poolSlots[i] & ~Self.expanded
-      freshVectors[i] = try map?.vector(slot) ?? slot
+  /// Turns the nodes in the pool into the vectors that they stand for, without those that are not
+  /// `allowed`. No walk can go on from here.
+  func keepVectors(_ map: NodeMap?, _ allowed: NodeSet?) throws(RetortError) {
+    var kept = 0
+    for place in 0..<poolCount {
+      let node = poolSlots[place] & ~Self.expanded
+      let vector = try map?.vector(node) ?? node
+      if let allowed, !allowed.contains(Int(vector)) { continue }
+      poolSlots[kept] = vector
+      poolScores[kept] = poolScores[place]
+      kept += 1
     }
+    poolCount = kept
+  }
+
+  /// Scores the pool again and sorts it.
+  func rescore<Score: Scorer>(_ scorer: Score) throws(RetortError) {
+    if poolCount > freshCapacity { growFresh(to: poolCount) }
+    for place in 0..<poolCount { freshVectors[place] = poolSlots[place] & ~Self.expanded }
     try scorer.scores(UnsafePointer(freshVectors), count: poolCount, into: freshScores)
     rescored += poolCount
     let total = poolCount
     poolCount = 0
-    for i in 0..<total { _ = insert(freshVectors[i], freshScores[i]) }
+    for place in 0..<total { _ = insert(freshVectors[place], freshScores[place]) }
   }
 
   private func growFresh(to capacity: Int) {

@@ -2,6 +2,7 @@ import Foundation
 import Graph
 import Platform
 import Store
+import Synchronization
 
 /// Builds the graph on a thread of its own, over vectors that are still being written.
 ///
@@ -36,8 +37,8 @@ final class GraphStage: Sendable {
     return try task.value()
   }
 
-  /// Ends building without a graph. A batch that was begun is linked first, unless the user asked to
-  /// stop: the vectors' file must not be written anew while somebody reads it.
+  /// Ends building without a graph and waits until the builder has noticed, a fraction of a second:
+  /// the vectors' file must not be written anew while somebody reads it.
   func stop() {
     supply.cancel()
     task.wait(atMost: 60)
@@ -50,7 +51,9 @@ private final class VectorSupply: VectorSource, @unchecked Sendable {
   private let condition = NSCondition()
   private var available = 0
   private var isComplete = false
-  private var isCancelled = false
+
+  /// Read by all threads of the builder, many times a second.
+  private let isCancelled = Atomic(false)
 
   // Used by the builder's thread alone.
   private let vectors: GrowingVectors
@@ -83,23 +86,32 @@ private final class VectorSupply: VectorSource, @unchecked Sendable {
 
   func cancel() {
     condition.lock()
-    isCancelled = true
+    isCancelled.store(true, ordering: .relaxed)
     condition.broadcast()
     condition.unlock()
   }
 
   func take(upTo count: Int) throws(RetortError) -> (vectors: VectorSet, threads: Int) {
     condition.lock()
-    while available < count, !isComplete, !isCancelled { condition.wait() }
-    let (there, all, cancelled) = (available, isComplete, isCancelled)
+    while available < count, !isComplete, !isCancelled.load(ordering: .relaxed) {
+      condition.wait()
+    }
+    let (there, all) = (available, isComplete)
     condition.unlock()
-    if cancelled { throw RetortError(.cancelled, "the build was stopped") }
+    try check()
     let set = try vectors.first(there)
     holdsPermit = !all
     if holdsPermit { budget.acquire() }
     lent = all ? threads : 1
     started = monotonicSeconds()
     return (set, lent)
+  }
+
+  func check() throws(RetortError) {
+    try Interruption.check()
+    if isCancelled.load(ordering: .relaxed) {
+      throw RetortError(.cancelled, "the build was stopped")
+    }
   }
 
   func finished(next: Int) {

@@ -13,7 +13,9 @@ enum CodeSection {
   static func read(
     _ file: SegmentFile, count: Int
   ) throws(RetortError) -> (codes: CodeSet, order: NodeMap)? {
-    guard file.sections["codes"] != nil else { return nil }
+    guard ["codes", "book", "order"].contains(where: { file.sections[$0] != nil }) else {
+      return nil
+    }
     let section = try file.section("codes")
     let book = try book(try file.section("book"))
     let (length, overflow) = count.multipliedReportingOverflow(by: book.stride)

@@ -145,7 +145,7 @@ import Testing
     let values = clusteredVectors(count: 4000, dimension: 32, centres: 40, spread: 0.1, seed: 6)
     let vectors = VectorSet(values, dimension: 32)
     let axes = try PrincipalAxes(vectors, count: 32, seed: 1, threads: 2)
-    let order = try LocalityOrder.order(vectors, along: axes, threads: 2)
+    let order = try LocalityOrder.order(vectors, 0..<4000, along: axes, threads: 2)
     #expect(order.sorted() == (0..<4000).map { UInt32($0) })
     let near = zip(order, order.dropFirst()).count { a, b in
       let score = (0..<32).reduce(Float(0)) {

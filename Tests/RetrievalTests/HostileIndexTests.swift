@@ -164,7 +164,7 @@ import Testing
         $0.passages -= 1
       },
       { $0.segments.append($0.segments[0]) },
-      { $0.formatVersion = 1 }, { $0.formatVersion = 3 }, { $0.formatVersion = -1 },
+      { $0.formatVersion = 2 }, { $0.formatVersion = 4 }, { $0.formatVersion = -1 },
     ]
     for (number, change) in changes.enumerated() {
       var manifest = try PassageIndex(path: try SmallIndex.shared.get().path).manifest
