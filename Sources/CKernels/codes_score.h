@@ -24,14 +24,16 @@ static inline const uint8_t *codes_record(const retort_codes_query *query, const
 static inline float codes_combine(const retort_codes_query *query, const uint8_t *record,
                                   int32_t sum7, int32_t sum4, int32_t sum2) {
 #pragma STDC FP_CONTRACT OFF
-  float header[2];
-  memcpy(header, record, sizeof header);
+  float scale, bias;
+  memcpy(&scale, record, sizeof scale);
   float total = query->factor7 * (float)sum7;
   total = total + query->factor4 * (float)sum4;
   total = total + query->factor2 * (float)sum2;
   total = total + query->offset;
-  total = total * header[0];
-  return total + header[1];
+  total = total * scale;
+  if (!query->bias_at) return total;
+  memcpy(&bias, record + query->bias_at, sizeof bias);
+  return total + bias;
 }
 
 #endif

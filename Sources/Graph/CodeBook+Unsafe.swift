@@ -13,13 +13,15 @@ import Platform
 // reverse water-filling.)
 //
 // The record of a vector is laid out in retort_codes.h. Its scale carries the vector's length, so
-// lengths may vary at will; its bias is 0 for inner products and −‖x‖²/2 for Euclidean distance,
-// which turns the ranking by distance into one by inner product plus bias.
+// lengths may vary at will; inner products need no bias, for Euclidean distance it is −‖x‖²/2, which
+// turns the ranking by distance into one by inner product plus bias.
 
 /// How vectors of one collection are coded.
 package struct CodeBook: Sendable {
   /// Components of the vectors.
   package let dimension: Int
+  /// What nearness means.
+  package let metric: GraphMetric
   /// Blocks of 32 bytes of each width: 32 axes of 7 bits, 64 of 4, 128 of 2.
   package let blocks: (wide: Int, middle: Int, narrow: Int)
   /// What is subtracted from a vector first.
@@ -50,14 +52,19 @@ package struct CodeBook: Sendable {
   /// Bytes a record.
   package var stride: Int {
     Int(RETORT_CODES_HEADER) + (blocks.wide + blocks.middle + blocks.narrow) * 32
+      + (metric == .innerProduct ? 0 : 4)
   }
+
+  /// Where the bias lies in a record; nil where there is none.
+  private var biasOffset: Int? { metric == .innerProduct ? nil : stride - 4 }
 
   /// A code book of known parts, or nil where they do not fit together.
   package init?(
-    dimension: Int, blocks: (wide: Int, middle: Int, narrow: Int), mean: [Float], axes: [Int16],
-    steps: [Float]
+    dimension: Int, metric: GraphMetric, blocks: (wide: Int, middle: Int, narrow: Int),
+    mean: [Float], axes: [Int16], steps: [Float]
   ) {
     self.dimension = dimension
+    self.metric = metric
     self.blocks = blocks
     self.mean = mean
     self.axes = axes
@@ -121,7 +128,7 @@ extension CodeBook {
 
   /// The book that codes `vectors`, whose axes are known, best in `blocks` blocks of 32 bytes.
   package static func train(
-    _ vectors: VectorSet, _ axes: PrincipalAxes, blocks: Int, seed: UInt64
+    _ vectors: VectorSet, _ axes: PrincipalAxes, metric: GraphMetric, blocks: Int, seed: UInt64
   ) throws(RetortError) -> CodeBook? {
     var best: (wide: Int, middle: Int, narrow: Int) = (0, 0, blocks)
     var bestError = Float.infinity
@@ -135,7 +142,7 @@ extension CodeBook {
         }
       }
     }
-    return try book(axes, blocks: best, vectors, seed: seed)
+    return try book(axes, metric, blocks: best, vectors, seed: seed)
   }
 
   /// What inner products of codes miss, by the variance along the axes.
@@ -162,8 +169,8 @@ extension CodeBook {
   }
 
   private static func book(
-    _ axes: PrincipalAxes, blocks: (wide: Int, middle: Int, narrow: Int), _ vectors: VectorSet,
-    seed: UInt64
+    _ axes: PrincipalAxes, _ metric: GraphMetric, blocks: (wide: Int, middle: Int, narrow: Int),
+    _ vectors: VectorSet, seed: UInt64
   ) throws(RetortError) -> CodeBook? {
     let dimension = vectors.dimension
     let length = (dimension + 15) & ~15
@@ -191,11 +198,11 @@ extension CodeBook {
     let count = sizes.reduce(0, +)
     guard
       let draft = CodeBook(
-        dimension: dimension, blocks: blocks, mean: axes.mean, axes: rows,
+        dimension: dimension, metric: metric, blocks: blocks, mean: axes.mean, axes: rows,
         steps: [Float](repeating: 1, count: count))
     else { return nil }
     return CodeBook(
-      dimension: dimension, blocks: blocks, mean: axes.mean, axes: rows,
+      dimension: dimension, metric: metric, blocks: blocks, mean: axes.mean, axes: rows,
       steps: try draft.measuredSteps(vectors))
   }
 
@@ -229,7 +236,7 @@ extension CodeBook {
 extension CodeBook {
   /// Writes the record of `vector`; `values` has room for `axisCount` floats.
   func encode(
-    _ vector: UnsafePointer<Float>, bias: Float, into record: UnsafeMutablePointer<UInt8>,
+    _ vector: UnsafePointer<Float>, into record: UnsafeMutablePointer<UInt8>,
     values: UnsafeMutablePointer<Float>
   ) {
     project(vector, into: values)
@@ -240,7 +247,7 @@ extension CodeBook {
     }
     let norm = square.squareRoot()
     let code = record + Int(RETORT_CODES_HEADER)
-    for i in 0..<(stride - Int(RETORT_CODES_HEADER)) { code[i] = 0 }
+    code.update(repeating: 0, count: stride - Int(RETORT_CODES_HEADER))
     var overlap: Float = 0
     if norm > 0 {
       for k in 0..<axisCount where steps[k] > 0 {
@@ -256,7 +263,11 @@ extension CodeBook {
     let scale = overlap > 0 ? square / overlap : 0
     let header = UnsafeMutableRawPointer(record)
     header.storeBytes(of: scale.bitPattern.littleEndian, as: UInt32.self)
-    header.storeBytes(of: bias.bitPattern.littleEndian, toByteOffset: 4, as: UInt32.self)
+    if let biasOffset {
+      let bias = metric.bias(vector, dimension)
+      header.storeBytes(
+        of: bias.bitPattern.littleEndian, toByteOffset: biasOffset, as: UInt32.self)
+    }
   }
 
   @inline(__always)
@@ -289,6 +300,7 @@ extension CodeBook {
     prepared.blocks4 = UInt32(blocks.middle)
     prepared.blocks2 = UInt32(blocks.narrow)
     prepared.stride = UInt32(stride)
+    prepared.bias_at = UInt32(biasOffset ?? 0)
     var start = 0
     var offset: Float = 0
     var factors: (Float, Float, Float) = (0, 0, 0)

@@ -29,30 +29,23 @@ package struct CodeSet: @unchecked Sendable {
     self.owner = owner
   }
 
-  /// The codes of the vectors `nodes`, in that order, made on `threads` threads; those of the first
-  /// nodes are copied from `known`.
+  /// The codes of the vectors `nodes`, in that order, made on `threads` threads.
   package init(
-    _ vectors: VectorSet, nodes: [UInt32], book: CodeBook, metric: GraphMetric, threads: Int,
-    extending known: CodeSet? = nil, check: @Sendable () throws(RetortError) -> Void = stopCheck
+    _ vectors: VectorSet, nodes: [UInt32], book: CodeBook, threads: Int
   ) throws(RetortError) {
     let storage = ByteStorage(count: nodes.count * book.stride)
-    let first = known?.count ?? 0
-    if let known { storage.base.update(from: known.base, count: first * book.stride) }
     let chunk = 1024
-    try parallelForThrowing((nodes.count - first + chunk - 1) / chunk, threads: threads) {
+    try parallelForThrowing((nodes.count + chunk - 1) / chunk, threads: threads) {
       item, _ throws(RetortError) in
-      try check()
-      let start = first + item * chunk
+      try Interruption.check()
       var values = [Float](repeating: 0, count: book.axisCount)
-      for node in start..<min(nodes.count, start + chunk) {
+      for node in (item * chunk)..<min(nodes.count, (item + 1) * chunk) {
         let id = nodes[node]
         try vectors.ensure(range: Int(id)..<(Int(id) + 1))
         values.withUnsafeMutableBufferPointer { buffer in
           guard let values = buffer.baseAddress else { return }
-          let vector = vectors.pointer(id)
           book.encode(
-            vector, bias: metric.bias(vector, vectors.dimension),
-            into: storage.base + node * book.stride, values: values)
+            vectors.pointer(id), into: storage.base + node * book.stride, values: values)
         }
       }
     }

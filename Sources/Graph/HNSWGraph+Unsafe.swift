@@ -33,8 +33,6 @@ package struct HNSWParameters: Sendable, Equatable {
   package var codeBlocks = 3
   /// Vectors below which codes are not worth learning.
   package static let fewestCodes = 1024
-  /// Vectors from which a build learns the codes that it goes by itself.
-  static let vectorsToLearnFrom = 8192
   /// Dimensions that vectors are coded at.
   package static let codedDimensions = 32...4096
 

@@ -14,72 +14,41 @@ final class LinkTable: @unchecked Sendable {
   /// Links a list of layer 0 has room for: more than it may keep, so that it is pruned once for
   /// several new links. That prunes a tenth as often and costs the walks a fifth.
   private let room: Int
-  private var levels: [UInt8] = []
+  private let levels: [UInt8]
   /// Rows of a list's length and then its links. Layer 0: a row a node; above: one a node and
   /// layer, from `upperStart[node]`.
-  private var bottom: Rows
-  private var upper: Rows
-  private var upperStart: [Int] = []
+  private let bottom: UnsafeMutablePointer<UInt32>
+  private let upper: UnsafeMutablePointer<UInt32>
+  private let upperStart: [Int]
   /// Links of the reachability pass that found no room in a list.
   private var extra: [UInt32: [UInt32]] = [:]
 
-  /// The number of nodes.
-  var count: Int { levels.count }
-
-  init(m: Int) {
+  init(levels: [Int], m: Int) {
     self.m = m
     room = 2 * m + max(m / 2, 1)
-    bottom = Rows(length: room + 1)
-    upper = Rows(length: m + 1)
+    self.levels = levels.map { UInt8($0) }
+    var starts: [Int] = []
+    starts.reserveCapacity(levels.count)
+    var total = 0
+    for level in levels {
+      starts.append(total)
+      total += level
+    }
+    upperStart = starts
+    bottom = Self.rows(levels.count, length: room + 1)
+    upper = Self.rows(total, length: m + 1)
   }
 
   deinit {
-    bottom.base.deallocate()
-    upper.base.deallocate()
+    bottom.deallocate()
+    upper.deallocate()
   }
 
-  /// Adds nodes of the given top levels, with empty lists; `total` nodes are known to come. Nobody
-  /// may read the table meanwhile.
-  func grow(by added: [Int], expecting total: Int) {
-    bottom.grow(by: added.count, expecting: total)
-    var start = upper.count
-    upper.grow(by: added.reduce(0, +), expecting: 0)
-    for level in added {
-      upperStart.append(start)
-      start += level
-      levels.append(UInt8(level))
-    }
-  }
-
-  /// Rows of one length in memory of their own; whoever holds them frees it.
-  private struct Rows {
-    let length: Int
-    private(set) var base: UnsafeMutablePointer<UInt32>
-    private(set) var count = 0
-    private var capacity = 0
-
-    init(length: Int) {
-      self.length = length
-      base = Self.allocate(words: 1)
-    }
-
-    /// Adds rows that begin with 0.
-    mutating func grow(by added: Int, expecting total: Int) {
-      if count + added > capacity {
-        // Memory that is only reserved costs nothing until it is touched.
-        capacity = max(count + added, total, capacity + capacity / 2)
-        let larger = Self.allocate(words: capacity * length)
-        larger.update(from: base, count: count * length)
-        base.deallocate()
-        base = larger
-      }
-      (base + count * length).initialize(repeating: 0, count: added * length)
-      count += added
-    }
-
-    private static func allocate(words: Int) -> UnsafeMutablePointer<UInt32> {
-      Arena.allocate(bytes: words * 4).bindMemory(to: UInt32.self, capacity: words)
-    }
+  private static func rows(_ count: Int, length: Int) -> UnsafeMutablePointer<UInt32> {
+    let words = max(count * length, 1)
+    let rows = Arena.allocate(bytes: words * 4).bindMemory(to: UInt32.self, capacity: words)
+    rows.initialize(repeating: 0, count: words)
+    return rows
   }
 
   /// The top level of a node.
@@ -123,8 +92,8 @@ final class LinkTable: @unchecked Sendable {
   /// The lists of `layer`.
   func view(_ layer: Int) -> View {
     layer == 0
-      ? View(rows: bottom.base, stride: room + 1, starts: nil, offset: 0)
-      : View(rows: upper.base, stride: m + 1, starts: upperStart, offset: layer - 1)
+      ? View(rows: bottom, stride: room + 1, starts: nil, offset: 0)
+      : View(rows: upper, stride: m + 1, starts: upperStart, offset: layer - 1)
   }
 
   /// Replaces the list of `id` on `layer`; it must fit.
@@ -153,29 +122,24 @@ final class LinkTable: @unchecked Sendable {
   /// All links of a node on layer 0.
   func allTargets(_ id: UInt32) -> [UInt32] { Array(view(0).list(id)) + (extra[id] ?? []) }
 
-  /// The finished layers with their new numbers, in slots, lists ascending.
-  func layers(
-    _ numbers: HNSWBuilder.Renumbering, check: () throws(RetortError) -> Void
-  ) throws(RetortError) -> [HNSWBuilder.Layer] {
+  /// The finished layers, in slots, lists ascending.
+  func layers() throws(RetortError) -> [HNSWBuilder.Layer] {
     guard let top = levels.max() else { return [] }
     var layers: [HNSWBuilder.Layer] = []
     for layer in 0...Int(top) {
       let nodes =
-        layer == 0
-        ? [] : numbers.oldOf.indices.filter { levels[Int(numbers.oldOf[$0])] >= layer }.map(UInt32.init)
+        layer == 0 ? [] : levels.indices.filter { levels[$0] >= layer }.map { UInt32($0) }
       var slotOf: [UInt32: UInt32] = [:]
       for (slot, node) in nodes.enumerated() { slotOf[node] = UInt32(slot) }
       let view = view(layer)
       var offsets = [0]
       var targets: [UInt32] = []
       for slot in 0..<(layer == 0 ? levels.count : nodes.count) {
-        if slot % 4096 == 0 { try check() }
+        if slot % 4096 == 0 { try Interruption.check() }
         let list: [UInt32] =
           layer == 0
-          ? allTargets(numbers.oldOf[slot]).map { numbers.newOf[Int($0)] }
-          : view.list(numbers.oldOf[Int(nodes[slot])]).compactMap {
-            slotOf[numbers.newOf[Int($0)]]
-          }
+          ? allTargets(UInt32(slot))
+          : view.list(nodes[slot]).compactMap { slotOf[$0] }
         targets.append(contentsOf: list.sorted())
         offsets.append(targets.count)
       }

@@ -12,51 +12,39 @@ package enum LocalityOrder {
   private static let leaf = 8
   private static let sample = 512
 
-  /// The ids of `range` in that order.
+  /// The ids of `vectors` in that order.
   package static func order(
-    _ vectors: VectorSet, _ range: Range<Int>, along axes: PrincipalAxes, threads: Int,
-    check: @Sendable () throws(RetortError) -> Void = stopCheck
+    _ vectors: VectorSet, along axes: PrincipalAxes, threads: Int
   ) throws(RetortError) -> [UInt32] {
     let width = min(axisCount, axes.variances.count)
     let chunk = 1024
-    let count = (range.count + chunk - 1) / chunk
-    let chunks = OrderedResults<[Float]>(count: count)
-    try parallelForThrowing(count, threads: threads) { item, _ throws(RetortError) in
-      try check()
-      let start = range.lowerBound + item * chunk
-      let part = start..<min(range.upperBound, start + chunk)
-      try vectors.ensure(range: part)
-      chunks.set(item, components(vectors, part, axes, width: width))
+    let chunks = OrderedResults<[Float]>(count: (vectors.count + chunk - 1) / chunk)
+    try parallelForThrowing((vectors.count + chunk - 1) / chunk, threads: threads) {
+      item, _ throws(RetortError) in
+      try Interruption.check()
+      let range = (item * chunk)..<min(vectors.count, (item + 1) * chunk)
+      try vectors.ensure(range: range)
+      let values = axes.rows.withUnsafeBufferPointer { rows in
+        range.flatMap { id in
+          (0..<width).map { axis in
+            rows.baseAddress.map {
+              retort_dot_f32(
+                $0 + axis * axes.dimension, vectors.pointer(UInt32(id)), axes.dimension)
+            } ?? 0
+          }
+        }
+      }
+      chunks.set(item, values)
     }
-    var places = (0..<UInt32(range.count)).map { $0 }
+    var ids = (0..<UInt32(vectors.count)).map { $0 }
     let values = chunks.values.flatMap { $0 }
     values.withUnsafeBufferPointer { values in
-      places.withUnsafeMutableBufferPointer { places in
-        guard width > 0, let values = values.baseAddress, let places = places.baseAddress else {
-          return
-        }
-        split(places, count: range.count, values, width: width)
+      ids.withUnsafeMutableBufferPointer { ids in
+        guard width > 0, let values = values.baseAddress, let ids = ids.baseAddress else { return }
+        split(ids, count: vectors.count, values, width: width)
       }
     }
-    return places.map { $0 + UInt32(range.lowerBound) }
-  }
-
-  /// The first `width` components of each vector of `range` along the axes.
-  private static func components(
-    _ vectors: VectorSet, _ range: Range<Int>, _ axes: PrincipalAxes, width: Int
-  ) -> [Float] {
-    var values: [Float] = []
-    values.reserveCapacity(range.count * width)
-    axes.rows.withUnsafeBufferPointer { rows in
-      guard let rows = rows.baseAddress else { return }
-      for id in range {
-        let vector = vectors.pointer(UInt32(id))
-        for axis in 0..<width {
-          values.append(retort_dot_f32(rows + axis * axes.dimension, vector, axes.dimension))
-        }
-      }
-    }
-    return values
+    return ids
   }
 
   private static func split(

@@ -22,8 +22,7 @@ package struct PrincipalAxes: Sendable {
 
   /// The first `count` axes of a sample of `vectors` spread evenly over them.
   package init(
-    _ vectors: VectorSet, count: Int, seed: UInt64, threads: Int,
-    check: @Sendable () throws(RetortError) -> Void = stopCheck
+    _ vectors: VectorSet, count: Int, seed: UInt64, threads: Int
   ) throws(RetortError) {
     let dimension = vectors.dimension
     let sample = min(vectors.count, Self.sampleSize)
@@ -42,19 +41,19 @@ package struct PrincipalAxes: Sendable {
       for i in row { columns[i] -= mean[j] }
     }
     let covariance = try Self.products(
-      columns, columns, rows: dimension, by: dimension, length: sample, threads: threads, check
+      columns, columns, rows: dimension, by: dimension, length: sample, threads: threads
     ).map { $0 / Float(max(sample, 1)) }
     var axes = OrthonormalRows.random(count: count, dimension: dimension, seed: seed)
     for _ in 0..<Self.iterations {
       // The covariance is symmetric: its rows are its columns. Twice, for twice the convergence.
       for _ in 0..<2 {
         axes = try Self.products(
-          axes, covariance, rows: count, by: dimension, length: dimension, threads: threads, check)
+          axes, covariance, rows: count, by: dimension, length: dimension, threads: threads)
       }
       OrthonormalRows.orthonormalize(&axes, count: count, dimension: dimension, seed: seed)
     }
     let images = try Self.products(
-      axes, covariance, rows: count, by: dimension, length: dimension, threads: threads, check)
+      axes, covariance, rows: count, by: dimension, length: dimension, threads: threads)
     var variances: [Float] = []
     var energies: [Float] = []
     for k in 0..<count {
@@ -76,8 +75,7 @@ package struct PrincipalAxes: Sendable {
 
   /// The inner products of `rows` rows of `a` with `by` rows of `b`, all of `length` floats.
   private static func products(
-    _ a: [Float], _ b: [Float], rows: Int, by: Int, length: Int, threads: Int,
-    _ check: @Sendable () throws(RetortError) -> Void
+    _ a: [Float], _ b: [Float], rows: Int, by: Int, length: Int, threads: Int
   ) throws(RetortError) -> [Float] {
     let lines = OrderedResults<[Float]>(count: rows)
     try a.withUnsafeBufferPointer { a throws(RetortError) in
@@ -85,7 +83,7 @@ package struct PrincipalAxes: Sendable {
         guard let firstA = a.baseAddress, let firstB = b.baseAddress else { return }
         let (left, right) = (UncheckedPointer(firstA), UncheckedPointer(firstB))
         try parallelForThrowing(rows, threads: threads) { i, _ throws(RetortError) in
-          try check()
+          try Interruption.check()
           lines.set(
             i,
             (0..<by).map {

@@ -63,41 +63,34 @@ package struct CodeScorer: Scorer {
 ///
 /// It is about nodes, which `ids` maps to vectors.
 struct PassageSpace: Sendable {
-  /// The vectors; they become more while a graph is built.
-  var vectors: VectorSet
+  let vectors: VectorSet
   let metric: GraphMetric
   /// The vector of each node.
-  private(set) var ids: [UInt32] = []
+  let ids: [UInt32]
   /// −‖x‖²/2 of every vector; empty for inner products.
-  private var biases: [Float] = []
+  private let biases: [Float]
 
-  /// A space without nodes.
-  init(_ vectors: VectorSet, metric: GraphMetric) {
+  /// A space of checked vectors; `biases` are those that `check` returned.
+  init(_ vectors: VectorSet, ids: [UInt32], metric: GraphMetric, biases: [Float]) {
     self.vectors = vectors
+    self.ids = ids
     self.metric = metric
+    self.biases = biases
   }
 
-  /// Adds nodes for the vectors that follow those there are nodes for; `added` are these in any order,
-  /// `biases` what `check` returned for them.
-  mutating func append(_ added: [UInt32], biases: [Float]) {
-    ids += added
-    self.biases += biases
-  }
-
-  /// Checks that the vectors of `range` are finite (and, in a mapped file, undamaged) and returns what
-  /// the metric adds to their inner products, nothing where that is 0.
+  /// Checks that all vectors are finite (and, in a mapped file, undamaged) and returns what the
+  /// metric adds to their inner products, nothing where that is 0.
   static func check(
-    _ vectors: VectorSet, _ range: Range<Int>, metric: GraphMetric, threads: Int
+    _ vectors: VectorSet, metric: GraphMetric, threads: Int
   ) throws(RetortError) -> [Float] {
     let chunk = 4096
-    let chunks = (range.count + chunk - 1) / chunk
-    let found = OrderedResults<[Float]>(count: chunks)
-    try parallelForThrowing(chunks, threads: threads) { item, _ throws(RetortError) in
-      let start = range.lowerBound + item * chunk
-      let part = start..<min(range.upperBound, start + chunk)
-      try vectors.ensure(range: part)
+    let found = OrderedResults<[Float]>(count: (vectors.count + chunk - 1) / chunk)
+    try parallelForThrowing((vectors.count + chunk - 1) / chunk, threads: threads) {
+      item, _ throws(RetortError) in
+      let range = (item * chunk)..<min(vectors.count, (item + 1) * chunk)
+      try vectors.ensure(range: range)
       var biases: [Float] = []
-      for id in part {
+      for id in range {
         let vector = vectors.pointer(UInt32(id))
         let square = retort_dot_f32(vector, vector, vectors.dimension)
         guard square.isFinite else {

@@ -59,13 +59,6 @@ package struct VectorSet: @unchecked Sendable {
     }
   }
 
-  /// The first `count` vectors.
-  package func first(_ count: Int) -> VectorSet {
-    VectorSet(
-      base: base, count: min(count, self.count), dimension: dimension, guardian: guardian,
-      blockShift: blockShift, owner: owner)
-  }
-
   /// A copy of vector `id`.
   package func vector(_ id: Int) throws(RetortError) -> [Float] {
     try ensure(range: id..<(id + 1))

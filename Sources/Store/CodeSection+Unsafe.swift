@@ -11,21 +11,22 @@ enum CodeSection {
 
   /// The codes and the vector of each node, or nil where the file has none.
   static func read(
-    _ file: SegmentFile, count: Int
+    _ file: SegmentFile, count: Int, metric: GraphMetric
   ) throws(RetortError) -> (codes: CodeSet, order: NodeMap)? {
     guard ["codes", "book", "order"].contains(where: { file.sections[$0] != nil }) else {
       return nil
     }
     let section = try file.section("codes")
-    let book = try book(try file.section("book"))
+    let book = try book(try file.section("book"), metric)
     let (length, overflow) = count.multipliedReportingOverflow(by: book.stride)
     let shift = blockShift(stride: book.stride)
     guard !overflow, length == section.count, count > 0,
       section.blockLength == book.stride << shift
     else { throw section.damaged("\(section.count) bytes for \(count) codes") }
     let order = try file.section("order")
-    guard order.count == count * 4, order.blockLength == SegmentLayout.defaultBlock,
-      let orderBase = order.raw.bytes.baseAddress?.assumingMemoryBound(to: UInt32.self)
+    guard order.count == NodeMap.length(count: count),
+      order.blockLength == SegmentLayout.defaultBlock,
+      let orderBase = order.raw.bytes.baseAddress
     else { throw order.damaged("\(order.count) bytes for \(count) nodes") }
     guard let base = section.raw.bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
       throw section.damaged("empty")
@@ -36,12 +37,14 @@ enum CodeSection {
         owner: OwnedSection(section)),
       NodeMap(
         base: orderBase, count: count, guardian: order.raw.guardian,
-        blockShift: (SegmentLayout.defaultBlock / 4).trailingZeroBitCount,
+        blockShift: SegmentLayout.defaultBlock.trailingZeroBitCount,
         owner: OwnedSection(order))
     )
   }
 
-  private static func book(_ section: Section) throws(RetortError) -> CodeBook {
+  private static func book(
+    _ section: Section, _ metric: GraphMetric
+  ) throws(RetortError) -> CodeBook {
     let words = try section.words()
     guard words.count > 4, (1...(1 << 16)).contains(words[0]),
       words[1...3].allSatisfy({ $0 <= 1024 })
@@ -60,8 +63,8 @@ enum CodeSection {
     }
     guard values.allSatisfy(\.isFinite),
       let book = CodeBook(
-        dimension: dimension, blocks: blocks, mean: Array(values[..<dimension]), axes: numbers,
-        steps: Array(values[dimension...]))
+        dimension: dimension, metric: metric, blocks: blocks, mean: Array(values[..<dimension]),
+        axes: numbers, steps: Array(values[dimension...]))
     else { throw section.damaged("its numbers") }
     return book
   }

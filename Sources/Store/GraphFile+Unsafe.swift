@@ -9,7 +9,7 @@ import Platform
 //   "index<n>"   per block: u64 offset in "links<n>", u32 compressed length, u32 raw length
 //   "links<n>"   LZ4 blocks of `AdjacencyCodec` bytes, 2^shift slots each
 //   where the vectors are coded (`CodeBook`), all three or none:
-//   "order"      u32 vector by node, page-aligned
+//   "order"      vector by node in as few bits as they need (`NodeMap`), page-aligned
 //   "book"       u32 dimension, u32 blocks of 7, 4 and 2 bits; f32 mean, f32 steps, i16 axes
 //   "codes"      records by node (retort_codes.h), page-aligned; a checksum block is the smallest
 //                power of two of records that fills 64 KiB
@@ -45,9 +45,7 @@ package enum GraphFileWriter {
     _ codes: CodeSet, order: [UInt32], _ writer: SegmentFileWriter
   ) throws(RetortError) {
     try writer.begin("order", alignment: SegmentLayout.page)
-    for start in stride(from: 0, to: order.count, by: 1 << 16) {
-      try writer.append(words: Array(order[start..<min(order.count, start + (1 << 16))]))
-    }
+    try writer.append(NodeMap.packed(order))
     writer.end()
     let book = codes.book
     try writer.begin("book")
@@ -142,7 +140,7 @@ package struct GraphFile: Sendable {
     if let top = layers.last, !top.nodes.isEmpty, !top.nodes.contains(shape[2]) {
       throw section.damaged("the entry point is not on the top layer")
     }
-    let coded = try CodeSection.read(file, count: count)
+    let coded = try CodeSection.read(file, count: count, metric: metric)
     graph = HNSWGraph(
       count: count, layers: layers, entryPoint: shape[2], codes: coded?.codes, metric: metric,
       vectorOfNode: coded?.order)

@@ -13,27 +13,31 @@ import Testing
       (1, 0, 0), (0, 1, 0), (0, 0, 1), (3, 0, 0), (2, 1, 0), (1, 1, 1), (0, 0, 3), (5, 2, 4),
     ] {
       // The extremes of every field, and what lies between.
-      let stride = Int(RETORT_CODES_HEADER) + (wide + middle + narrow) * 32
+      let bare = Int(RETORT_CODES_HEADER) + (wide + middle + narrow) * 32
+      // With and without a bias at the end.
+      let stride = bare + (wide % 2 == 0 ? 4 : 0)
       var records = [UInt8](repeating: 0, count: 40 * stride)
       for record in 0..<40 {
         for i in 0..<stride {
           records[record * stride + i] = UInt8.random(in: 0...255, using: &random)
         }
-        for i in 0..<(wide * 32) { records[record * stride + 8 + i] &= 127 }
-        let header = [Float(random.normal()), Float(random.normal())]
-        for i in 0..<8 {
-          records[record * stride + i] = UInt8(
-            truncatingIfNeeded: header[i / 4].bitPattern >> (8 * UInt32(i % 4)))
+        for i in 0..<(wide * 32) { records[record * stride + 4 + i] &= 127 }
+        for offset in stride > bare ? [0, bare] : [0] {
+          let bits = Float(random.normal()).bitPattern
+          for i in 0..<4 {
+            records[record * stride + offset + i] = UInt8(
+              truncatingIfNeeded: bits >> UInt32(8 * i))
+          }
         }
       }
-      for i in 8..<stride { records[i] = i < 8 + wide * 32 ? 127 : 255 }
+      for i in 4..<bare { records[i] = i < 4 + wide * 32 ? 127 : 255 }
       let weights = (0..<(wide * 32 + middle * 64 + narrow * 128)).map { place in
         place % 3 == 0 ? 127 : place % 3 == 1 ? -127 : Int8.random(in: -127...127, using: &random)
       }
       var query = retort_codes_query(
         weights: nil, factor7: 0.013, factor4: 0.17, factor2: 1.9, offset: -3.7,
         blocks7: UInt32(wide), blocks4: UInt32(middle), blocks2: UInt32(narrow),
-        stride: UInt32(stride))
+        stride: UInt32(stride), bias_at: stride > bare ? UInt32(bare) : 0)
       for count in [0, 1, 7, 8, 9, 40] {
         let ids = (0..<count).map { UInt32(($0 * 7) % 40) }
         var expected = [Float](repeating: 0, count: count)
@@ -81,10 +85,11 @@ import Testing
     let values = (0..<count).flatMap { _ in vector() }
     let vectors = VectorSet(values, dimension: dimension)
     let axes = try PrincipalAxes(vectors, count: min(dimension, 384), seed: 1, threads: 2)
-    let book = try #require(try CodeBook.train(vectors, axes, blocks: 3, seed: 1))
+    let book = try #require(try CodeBook.train(
+        vectors, axes, metric: .innerProduct, blocks: 3, seed: 1))
     let nodes = (0..<UInt32(count)).map { $0 }
     let codes = try CodeSet(
-      vectors, nodes: nodes, book: book, metric: .innerProduct, threads: 2)
+      vectors, nodes: nodes, book: book, threads: 2)
     let scratch = SearchScratch()
     var hits = 0
     for _ in 0..<50 {
@@ -109,7 +114,8 @@ import Testing
       }
       let vectors = VectorSet(values, dimension: 384)
       let axes = try PrincipalAxes(vectors, count: 384, seed: 1, threads: 2)
-      return try #require(try CodeBook.train(vectors, axes, blocks: 3, seed: 1)).blocks
+      return try #require(try CodeBook.train(
+        vectors, axes, metric: .innerProduct, blocks: 3, seed: 1)).blocks
     }
     #expect(try blocks(decay: 0).wide == 0)
     #expect(try blocks(decay: 2).wide == 3)
@@ -145,7 +151,7 @@ import Testing
     let values = clusteredVectors(count: 4000, dimension: 32, centres: 40, spread: 0.1, seed: 6)
     let vectors = VectorSet(values, dimension: 32)
     let axes = try PrincipalAxes(vectors, count: 32, seed: 1, threads: 2)
-    let order = try LocalityOrder.order(vectors, 0..<4000, along: axes, threads: 2)
+    let order = try LocalityOrder.order(vectors, along: axes, threads: 2)
     #expect(order.sorted() == (0..<4000).map { UInt32($0) })
     let near = zip(order, order.dropFirst()).count { a, b in
       let score = (0..<32).reduce(Float(0)) {
@@ -194,6 +200,55 @@ import Testing
       hits += found.count { exact.contains(Int($0.id)) }
     }
     #expect(Double(hits) / 600 >= 0.98, "\(hits) of 600, seed \(seed)")
+  }
+
+  @Test func `codes, their numbering and their links are the same at any number of threads`() throws {
+    let values = clusteredVectors(count: 4000, dimension: 32, centres: 40, seed: 64)
+    let outputs = try [1, 2, 4].map {
+      try HNSWBuilder.build(
+        VectorSet(values, dimension: 32), parameters: HNSWParameters(m: 6, efConstruction: 40),
+        threads: $0)
+    }
+    let first = outputs[0]
+    let codes = try #require(first.codes)
+    #expect(first.vectorOfNode.sorted() == (0..<4000).map { UInt32($0) })
+    for other in outputs.dropFirst() {
+      #expect(other.entryPoint == first.entryPoint && other.reachability == first.reachability)
+      #expect(other.layers.map(\.nodes) == first.layers.map(\.nodes))
+      #expect(other.layers.map(\.offsets) == first.layers.map(\.offsets))
+      #expect(other.layers.map(\.targets) == first.layers.map(\.targets))
+      #expect(other.vectorOfNode == first.vectorOfNode)
+      #expect(other.codes?.book.axes == codes.book.axes)
+      #expect(other.codes?.book.steps == codes.book.steps)
+      #expect(other.codes.map { Array($0.bytes) } == Array(codes.bytes))
+    }
+  }
+
+  @Test func `a walk under a filter scores at full precision only what the filter allows`() throws {
+    let seed: UInt64 = 43
+    let values = clusteredVectors(count: 6000, dimension: 40, centres: 60, seed: seed)
+    let queries = clusteredVectors(count: 40, dimension: 40, centres: 60, seed: seed)
+    let vectors = VectorSet(values, dimension: 40)
+    let graph = try HNSWBuilder.build(vectors, parameters: HNSWParameters(), threads: 2).graph()
+    #expect(graph.codes != nil)
+    for share in [2, 5] {
+      var allowed = NodeSet(count: 6000)
+      for id in stride(from: 0, to: 6000, by: share) { allowed.insert(id) }
+      let scratch = SearchScratch()
+      var hits = 0
+      for q in 0..<40 {
+        let query = Array(queries[(q * 40)..<(q * 40 + 40)])
+        let found = try graph.search(
+          query, vectors: vectors, k: 10, efSearch: 60, allowed: allowed, scratch: scratch)
+        #expect(found.count == 10 && found.allSatisfy { allowed.contains(Int($0.id)) })
+        let exact = exactTop(6000, query: query, values: values)
+          .filter { allowed.contains(Int($0)) }.prefix(10)
+        hits += found.count { exact.contains($0.id) }
+      }
+      #expect(Double(hits) / 400 >= 0.95, "\(hits) of 400, every \(share)th, seed \(seed)")
+      // The walk keeps share × 60 candidates, of which one in `share` may be found.
+      #expect(scratch.rescored <= 40 * 60 * 5 / 4, "\(scratch.rescored)")
+    }
   }
 
   /// The regression gate: seconds depend on the machine, these counts only on the algorithm.

@@ -88,11 +88,11 @@ import Testing
     for value in [0, 1, -1, .nan, .infinity, 3e38, .leastNonzeroMagnitude] as [Float] {
       let book = try #require(
         CodeBook(
-          dimension: 32, blocks: codes.book.blocks, mean: codes.book.mean,
+          dimension: 32, metric: .innerProduct, blocks: codes.book.blocks, mean: codes.book.mean,
           axes: codes.book.axes.map { _ in value > 1 ? 2047 : 0 },
           steps: codes.book.steps.map { _ in value }))
       output.codes = try CodeSet(
-        vectors, nodes: output.vectorOfNode, book: book, metric: .innerProduct, threads: 1)
+        vectors, nodes: output.vectorOfNode, book: book, threads: 1)
       do {
         let found = try search()
         #expect(found.count == 10 && found.allSatisfy { $0.id < 1500 })

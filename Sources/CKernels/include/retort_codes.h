@@ -6,28 +6,29 @@
 
 #include "retort_cpu.h"
 
-// Compact codes of vectors. A record is two floats and then blocks of 32 bytes, first those of 7
-// bits a component, then of 4, then of 2:
+// Compact codes of vectors. A record is a float, then blocks of 32 bytes, first those of 7 bits a
+// component, then of 4, then of 2, and another float where the query says so:
 //
 //   offset 0  float scale
-//          4  float bias
-//          8  blocks7 x 32 bytes: byte j is component j, 0...127
+//          4  blocks7 x 32 bytes: byte j is component j, 0...127
 //             blocks4 x 32 bytes: low nibble of byte j is component j, high nibble 32 + j
 //             blocks2 x 32 bytes: from the lowest bits up, byte j holds components j, 32 + j,
 //                                 64 + j, 96 + j
+//             float bias, or nothing, which stands for 0
 //
 // A query is an int8 weight a component, in the same order, and per width a factor of the integer
 // sum. With sums s7, s4, s2 of weight x code the score of a record is
 //   (factor7 s7 + factor4 s4 + factor2 s2 + offset) scale + bias.
 // Sums are exact integers and the floats are combined in this order without fused operations, so
 // every instruction set gives the same bits.
-enum { RETORT_CODES_HEADER = 8, RETORT_CODES_BLOCK = 32 };
+enum { RETORT_CODES_HEADER = 4, RETORT_CODES_BLOCK = 32 };
 
 typedef struct {
   const int8_t *weights;  // blocks7 x 32 + blocks4 x 64 + blocks2 x 128, each in -127...127
   float factor7, factor4, factor2, offset;
   uint32_t blocks7, blocks4, blocks2;
-  uint32_t stride;  // bytes a record
+  uint32_t stride;   // bytes a record
+  uint32_t bias_at;  // where the bias lies in a record; 0 where there is none
 } retort_codes_query;
 
 // Asks for the cache line of an address that will soon be read.
