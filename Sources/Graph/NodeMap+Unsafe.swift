@@ -52,7 +52,7 @@ package struct NodeMap: @unchecked Sendable {
     var bytes = [UInt8](repeating: 0, count: length(count: ids.count))
     bytes.withUnsafeMutableBytes { bytes in
       for (node, id) in ids.enumerated() {
-        let (byte, shift) = (node * bits >> 3, UInt64(node * bits & 7))
+        let (byte, shift) = (node * bits / 8, UInt64(node * bits % 8))
         let old = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: byte, as: UInt64.self))
         bytes.storeBytes(
           of: (old | (UInt64(id) & mask) << shift).littleEndian, toByteOffset: byte,
@@ -66,13 +66,13 @@ package struct NodeMap: @unchecked Sendable {
   @inline(__always)
   package func vector(_ node: UInt32) throws(RetortError) -> UInt32 {
     let place = Int(node) * bits
-    let byte = place >> 3
+    let byte = place / 8
     if let guardian {
       try guardian.ensure(byte >> blockShift)
       try guardian.ensure((byte + 7) >> blockShift)
     }
     let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: byte, as: UInt64.self))
-    let id = UInt32(word >> UInt64(place & 7) & ((1 << UInt64(bits)) - 1))
+    let id = UInt32(word >> UInt64(place % 8) & ((1 << UInt64(bits)) - 1))
     guard id < count else {
       throw RetortError(
         .badData,

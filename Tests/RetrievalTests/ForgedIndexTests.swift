@@ -141,7 +141,8 @@ import Testing
     image["links0"] = []
     image["index0"] = []
     for start in stride(from: 0, to: count, by: 128) {
-      let raw = [UInt8](repeating: 0, count: 2 * min(128, count - start))
+      // No degrees, and the byte that says how short gaps are.
+      let raw = [UInt8](repeating: 0, count: 2 * min(128, count - start) + 1)
       image["index0"].put(UInt64(image["links0"].count))
       image["index0"].put(UInt32(raw.asLZ4Literals.count))
       image["index0"].put(UInt32(raw.count))
