@@ -88,7 +88,8 @@ package struct HNSWBuilder: @unchecked Sendable {
     try builder.pruneAll()
     let reachability = try builder.connectUnreachable()
     return Output(
-      layers: try builder.links.layers(), entryPoint: builder.entryPoint, reachability: reachability,
+      layers: try builder.links.layers(), entryPoint: builder.entryPoint,
+      reachability: reachability,
       codes: codes, metric: parameters.metric, vectorOfNode: codes == nil ? [] : nodes)
   }
 

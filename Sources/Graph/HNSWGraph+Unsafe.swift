@@ -108,7 +108,9 @@ package struct HNSWGraph: Sendable {
     self.vectorOfNode = vectorOfNode
   }
 
-  /// The `k` nearest vectors found by a walk that keeps `efSearch` (at least k) candidates.
+  /// The `k` nearest vectors found by a walk that keeps `efSearch` (at least k) candidates, and a quarter
+  /// more where it goes by codes: they blur the order, and on 3,204 short texts it takes about so many
+  /// for the recall of a walk over the vectors themselves.
   ///
   /// Results are ordered by score, ties by id, and are fewer than k only if the graph has fewer
   /// nodes. With efSearch ≥ count the result is exact, because every node is reachable from the
@@ -155,7 +157,7 @@ package struct HNSWGraph: Sendable {
     let ef = candidates(max(efSearch, k), allowed: allowed)
     if let codes {
       let scorer = CodeScorer(codes: codes, query: scratch.prepare(query, codes.book))
-      try walk(scorer, ef: ef, scratch)
+      try walk(scorer, ef: min(count, ef + (ef + 3) / 4), scratch)
       try scratch.keepVectors(vectorOfNode, allowed)
       try scratch.rescore(exact)
     } else {

@@ -18,7 +18,6 @@ struct AnnBench: ParsableCommand {
 
   enum Phase: String, ExpressibleByArgument { case build, search }
 
-
   @Argument(help: "What to do: build or search.") var phase: Phase
   @Argument(help: "What the files' names begin with.") var prefix: String
   @Option(help: "ip or l2.") var metric = "ip"

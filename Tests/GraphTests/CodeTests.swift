@@ -85,7 +85,8 @@ import Testing
     let values = (0..<count).flatMap { _ in vector() }
     let vectors = VectorSet(values, dimension: dimension)
     let axes = try PrincipalAxes(vectors, count: min(dimension, 384), seed: 1, threads: 2)
-    let book = try #require(try CodeBook.train(
+    let book = try #require(
+      try CodeBook.train(
         vectors, axes, metric: .innerProduct, blocks: 3, seed: 1))
     let nodes = (0..<UInt32(count)).map { $0 }
     let codes = try CodeSet(
@@ -114,8 +115,10 @@ import Testing
       }
       let vectors = VectorSet(values, dimension: 384)
       let axes = try PrincipalAxes(vectors, count: 384, seed: 1, threads: 2)
-      return try #require(try CodeBook.train(
-        vectors, axes, metric: .innerProduct, blocks: 3, seed: 1)).blocks
+      return try #require(
+        try CodeBook.train(
+          vectors, axes, metric: .innerProduct, blocks: 3, seed: 1)
+      ).blocks
     }
     #expect(try blocks(decay: 0).wide == 0)
     #expect(try blocks(decay: 2).wide == 3)
@@ -202,7 +205,8 @@ import Testing
     #expect(Double(hits) / 600 >= 0.98, "\(hits) of 600, seed \(seed)")
   }
 
-  @Test func `codes, their numbering and their links are the same at any number of threads`() throws {
+  @Test func `codes, their numbering and their links are the same at any number of threads`() throws
+  {
     let values = clusteredVectors(count: 4000, dimension: 32, centres: 40, seed: 64)
     let outputs = try [1, 2, 4].map {
       try HNSWBuilder.build(
@@ -246,13 +250,13 @@ import Testing
         hits += found.count { exact.contains($0.id) }
       }
       #expect(Double(hits) / 400 >= 0.95, "\(hits) of 400, every \(share)th, seed \(seed)")
-      // The walk keeps share × 60 candidates, of which one in `share` may be found.
-      #expect(scratch.rescored <= 40 * 60 * 5 / 4, "\(scratch.rescored)")
+      // The walk keeps share × 75 candidates, of which one in `share` may be found.
+      #expect(scratch.rescored <= 40 * 75 * 5 / 4, "\(scratch.rescored)")
     }
   }
 
   /// The regression gate: seconds depend on the machine, these counts only on the algorithm.
-  @Test func `a query reaches recall 0.97 within 650 scored codes and 40 exact products`() throws {
+  @Test func `a query reaches recall 0.97 within 760 scored codes and 50 exact products`() throws {
     let seed: UInt64 = 71
     let values = clusteredVectors(count: 20_000, dimension: 48, centres: 300, seed: seed)
     let queries = clusteredVectors(count: 100, dimension: 48, centres: 300, seed: seed)
@@ -267,7 +271,7 @@ import Testing
       hits += Set(found.map(\.id)).intersection(exactTop(10, query: query, values: values)).count
     }
     #expect(Double(hits) / 1000 >= 0.97, "recall \(Double(hits) / 1000), seed \(seed)")
-    #expect(scratch.distanceEvaluations / 100 <= 650, "\(scratch.distanceEvaluations / 100)")
-    #expect(scratch.rescored / 100 <= 40, "\(scratch.rescored / 100)")
+    #expect(scratch.distanceEvaluations / 100 <= 760, "\(scratch.distanceEvaluations / 100)")
+    #expect(scratch.rescored / 100 <= 50, "\(scratch.rescored / 100)")
   }
 }

@@ -25,7 +25,9 @@ import Testing
     #expect(outcome == .noticed, "\(what)", sourceLocation: sourceLocation)
   }
 
-  @Test func `a coded graph that is taken apart and put together again is as good as before`() throws {
+  @Test func `a coded graph that is taken apart and put together again is as good as before`()
+    throws
+  {
     #expect(good.encoded() == index.files[name])
     #expect(try index.outcome(name, good.encoded(), adaptManifest: true) == .harmless)
   }
