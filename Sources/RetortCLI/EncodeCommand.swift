@@ -1,9 +1,9 @@
 import ArgumentParser
 import Formats
 import Foundation
+import Indexing
 import Platform
 import Retort
-import Retrieval
 
 /// `retort encode`: texts in, vectors out.
 struct EncodeCommand: ParsableCommand {

@@ -1,4 +1,5 @@
 import Formats
+import Indexing
 import Platform
 import Retrieval
 import Store
