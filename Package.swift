@@ -24,14 +24,16 @@ let package = Package(
     // MARK: Public API
     .target(
       name: "Retort",
-      dependencies: ["Retrieval", "Evaluation", "Store", "Models", "Formats", "Platform"]),
+      dependencies: [
+        "Indexing", "Retrieval", "Evaluation", "Store", "Models", "Formats", "Platform",
+      ]),
     .executableTarget(
       name: "RetortCLI", dependencies: ["Retort", "Hub", "Platform", argumentParser, "CEdit"]),
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
       name: "RetortBench",
       dependencies: [
-        "Retort", "Retrieval", "Store", "Graph", "Text", "Formats", "CKernels", "Platform",
+        "Retort", "Indexing", "Store", "Graph", "Text", "Formats", "CKernels", "Platform",
         argumentParser,
       ]),
 
@@ -39,6 +41,7 @@ let package = Package(
     .target(
       name: "Retrieval",
       dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
+    .target(name: "Indexing", dependencies: ["Models", "Store", "Graph", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats", "CKernels"]),
     .target(name: "Store", dependencies: ["Graph", "Formats", "Platform", "CKernels", "CLZ4"]),
@@ -71,13 +74,13 @@ let package = Package(
     .testTarget(
       name: "RetrievalTests",
       dependencies: [
-        "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
+        "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
       ]),
     .testTarget(name: "RetortTests", dependencies: ["Retort", "TestSupport"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "RetortCLITests",
-      dependencies: ["RetortCLI", "Retort", "Retrieval", "Store", "TestSupport"]),
+      dependencies: ["RetortCLI", "Retort", "Indexing", "Retrieval", "Store", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -19,10 +19,23 @@
 
 typedef int32_t NAME(integers) __attribute__((vector_size(LANES * 4)));
 
-INLINE vector NAME(activated)(vector v, const retort_epilogue epilogue) {
-  if (epilogue == RETORT_GELU_ERF) return NAME(gelu_erf_lanes)(v);
-  if (epilogue == RETORT_GELU_TANH) return NAME(gelu_tanh_lanes)(v);
-  return v;
+// GELU over the stored rows of a tile, which are still in the first cache. One function for every
+// shape of tile: inside the tiles it would be compiled once for each, and takes no less time there.
+static __attribute__((noinline)) TARGET void NAME(activate)(float *out, size_t stride, size_t rows,
+                                                            size_t columns,
+                                                            retort_epilogue epilogue) {
+  for (size_t r = 0; r < rows; r++, out += stride) {
+    if (epilogue == RETORT_GELU_ERF) NAME(gelu_erf)(out, out, columns);
+    if (epilogue == RETORT_GELU_TANH) NAME(gelu_tanh)(out, out, columns);
+  }
+}
+
+// Applies the epilogue to a tile of which `left` columns or all its panels are stored.
+INLINE void NAME(finish)(float *out, size_t stride, const int rows, const int panels, size_t left,
+                         retort_epilogue epilogue) {
+  if (epilogue == RETORT_IDENTITY) return;
+  size_t width = (size_t)panels * RETORT_PANEL;
+  NAME(activate)(out, stride, (size_t)rows, left < width ? left : width, epilogue);
 }
 
 // Stores a tile's row of `count` columns, of which the last panel may be cut.
@@ -60,20 +73,20 @@ INLINE void NAME(sums_f32)(vector sums[ROWS][WIDTH], const int rows, const int p
 
 INLINE void NAME(tile_f32)(const int rows, const int panels, float *out, size_t out_stride,
                            const float *x, size_t x_stride, const retort_weights *weights,
-                           size_t first, const retort_epilogue epilogue) {
+                           size_t first, retort_epilogue epilogue) {
   vector sums[ROWS][WIDTH];
   size_t depth = weights->inputs, panel = depth * RETORT_PANEL;
   NAME(sums_f32)(sums, rows, panels, x, x_stride, (const float *)weights->panels + first * panel,
                  panel, depth);
-  size_t column = first * RETORT_PANEL;
+  size_t column = first * RETORT_PANEL, left = weights->outputs - column;
   UNROLL for (int c = 0; c < panels * PARTS; c++) {
     vector bias = NAME(load)(weights->bias + column + (size_t)c * LANES);
-    UNROLL for (int r = 0; r < rows; r++)
-      sums[r][c] = NAME(activated)(sums[r][c] + bias, epilogue);
+    UNROLL for (int r = 0; r < rows; r++) sums[r][c] += bias;
   }
+  out += column;
   UNROLL for (int r = 0; r < rows; r++)
-    NAME(store_row)(out + (size_t)r * out_stride + column, sums[r], panels,
-                    weights->outputs - column);
+    NAME(store_row)(out + (size_t)r * out_stride, sums[r], panels, left);
+  NAME(finish)(out, out_stride, rows, panels, left, epilogue);
 }
 
 // MARK: All tiles of a product
@@ -118,27 +131,15 @@ INLINE void NAME(tile_f32)(const int rows, const int panels, float *out, size_t 
   }
 #endif
 
-INLINE void NAME(tiles_f32)(float *out, size_t out_stride, const float *x, size_t x_stride,
-                            size_t rows, const retort_weights *weights,
-                            const retort_epilogue epilogue) {
+static TARGET void NAME(product_f32)(float *out, size_t out_stride, const float *x,
+                                     size_t x_stride, size_t rows, const retort_weights *weights,
+                                     retort_epilogue epilogue) {
   size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
 #define TILE(count, panels, row, panel)                                                   \
   NAME(tile_f32)(count, panels, out + row * out_stride, out_stride, x + row * x_stride,   \
                  x_stride, weights, panel, epilogue)
   TILES(TILE, total)
 #undef TILE
-}
-
-static TARGET void NAME(product_f32)(float *out, size_t out_stride, const float *x,
-                                     size_t x_stride, size_t rows, const retort_weights *weights,
-                                     retort_epilogue epilogue) {
-#define PRODUCT(e) NAME(tiles_f32)(out, out_stride, x, x_stride, rows, weights, e)
-  switch (epilogue) {
-    case RETORT_GELU_ERF: PRODUCT(RETORT_GELU_ERF); break;
-    case RETORT_GELU_TANH: PRODUCT(RETORT_GELU_TANH); break;
-    default: PRODUCT(RETORT_IDENTITY);
-  }
-#undef PRODUCT
 }
 
 // MARK: int8
@@ -197,7 +198,7 @@ static TARGET void NAME(quantize_rows)(uint8_t *codes, size_t stride, float *sca
 INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, size_t out_stride,
                                  const uint8_t *codes, size_t stride, const float *scales,
                                  const int32_t *zeros, const retort_weights *weights, size_t first,
-                                 const retort_epilogue epilogue) {
+                                 retort_epilogue epilogue) {
   integers sums[ROWS][WIDTH];
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (integers){0};
@@ -217,7 +218,8 @@ INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, s
         sums[r][c] = DOT4(sums[r][c], (integers){0} + four, w[c]);
     }
   }
-  size_t column = first * RETORT_PANEL;
+  size_t column = first * RETORT_PANEL, left = weights->outputs - column;
+  out += column;
   UNROLL for (int r = 0; r < rows; r++) {
     vector values[WIDTH];
     UNROLL for (int c = 0; c < panels * PARTS; c++) {
@@ -226,23 +228,11 @@ INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, s
       __builtin_memcpy(&shift, weights->sums + at, sizeof shift);
       vector exact = __builtin_convertvector(sums[r][c] - shift * (zeros[r] - DOT4_OFFSET), vector);
       vector scale = NAME(load)(weights->scales + at) * scales[r];
-      values[c] = NAME(activated)(NAME(fma)(exact, scale, NAME(load)(weights->bias + at)), epilogue);
+      values[c] = NAME(fma)(exact, scale, NAME(load)(weights->bias + at));
     }
-    NAME(store_row)(out + (size_t)r * out_stride + column, values, panels,
-                    weights->outputs - column);
+    NAME(store_row)(out + (size_t)r * out_stride, values, panels, left);
   }
-}
-
-INLINE_INT8 void NAME(tiles_int8)(float *out, size_t out_stride, const uint8_t *codes,
-                                  size_t stride, const float *scales, const int32_t *zeros,
-                                  size_t rows, const retort_weights *weights,
-                                  const retort_epilogue epilogue) {
-  size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
-#define TILE(count, panels, row, panel)                                                       \
-  NAME(tile_int8)(count, panels, out + row * out_stride, out_stride, codes + row * stride,    \
-                  stride, scales + row, zeros + row, weights, panel, epilogue)
-  TILES(TILE, total)
-#undef TILE
+  NAME(finish)(out, out_stride, rows, panels, left, epilogue);
 }
 
 static TARGET_INT8 void NAME(product_int8)(float *out, size_t out_stride, const uint8_t *codes,
@@ -250,14 +240,12 @@ static TARGET_INT8 void NAME(product_int8)(float *out, size_t out_stride, const 
                                            const int32_t *zeros, size_t rows,
                                            const retort_weights *weights,
                                            retort_epilogue epilogue) {
-#define PRODUCT(e) \
-  NAME(tiles_int8)(out, out_stride, codes, stride, scales, zeros, rows, weights, e)
-  switch (epilogue) {
-    case RETORT_GELU_ERF: PRODUCT(RETORT_GELU_ERF); break;
-    case RETORT_GELU_TANH: PRODUCT(RETORT_GELU_TANH); break;
-    default: PRODUCT(RETORT_IDENTITY);
-  }
-#undef PRODUCT
+  size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
+#define TILE(count, panels, row, panel)                                                       \
+  NAME(tile_int8)(count, panels, out + row * out_stride, out_stride, codes + row * stride,    \
+                  stride, scales + row, zeros + row, weights, panel, epilogue)
+  TILES(TILE, total)
+#undef TILE
 }
 #endif
 
@@ -268,7 +256,7 @@ static TARGET_INT8 void NAME(product_int8)(float *out, size_t out_stride, const 
 
 INLINE_BF16 void NAME(tile_bf16)(const int rows, const int panels, float *out, size_t out_stride,
                                  const uint16_t *x, size_t stride, const retort_weights *weights,
-                                 size_t first, const retort_epilogue epilogue) {
+                                 size_t first, retort_epilogue epilogue) {
   vector sums[ROWS][WIDTH];
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (vector){0};
@@ -288,38 +276,26 @@ INLINE_BF16 void NAME(tile_bf16)(const int rows, const int panels, float *out, s
         sums[r][c] = DOT2(sums[r][c], (integers){0} + two, w[c]);
     }
   }
-  size_t column = first * RETORT_PANEL;
+  size_t column = first * RETORT_PANEL, left = weights->outputs - column;
+  out += column;
   UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int c = 0; c < panels * PARTS; c++)
-      sums[r][c] = NAME(activated)(
-          sums[r][c] + NAME(load)(weights->bias + column + (size_t)c * LANES), epilogue);
-    NAME(store_row)(out + (size_t)r * out_stride + column, sums[r], panels,
-                    weights->outputs - column);
+      sums[r][c] += NAME(load)(weights->bias + column + (size_t)c * LANES);
+    NAME(store_row)(out + (size_t)r * out_stride, sums[r], panels, left);
   }
-}
-
-INLINE_BF16 void NAME(tiles_bf16)(float *out, size_t out_stride, const uint16_t *x, size_t stride,
-                                  size_t rows, const retort_weights *weights,
-                                  const retort_epilogue epilogue) {
-  size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
-#define TILE(count, panels, row, panel)                                                       \
-  NAME(tile_bf16)(count, panels, out + row * out_stride, out_stride, x + row * stride, stride, \
-                  weights, panel, epilogue)
-  TILES(TILE, total)
-#undef TILE
+  NAME(finish)(out, out_stride, rows, panels, left, epilogue);
 }
 
 static TARGET_BF16 void NAME(product_bf16)(float *out, size_t out_stride, const uint16_t *x,
                                            size_t stride, size_t rows,
                                            const retort_weights *weights,
                                            retort_epilogue epilogue) {
-#define PRODUCT(e) NAME(tiles_bf16)(out, out_stride, x, stride, rows, weights, e)
-  switch (epilogue) {
-    case RETORT_GELU_ERF: PRODUCT(RETORT_GELU_ERF); break;
-    case RETORT_GELU_TANH: PRODUCT(RETORT_GELU_TANH); break;
-    default: PRODUCT(RETORT_IDENTITY);
-  }
-#undef PRODUCT
+  size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
+#define TILE(count, panels, row, panel)                                                       \
+  NAME(tile_bf16)(count, panels, out + row * out_stride, out_stride, x + row * stride, stride, \
+                  weights, panel, epilogue)
+  TILES(TILE, total)
+#undef TILE
 }
 #endif
 

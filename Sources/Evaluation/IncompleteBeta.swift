@@ -9,7 +9,9 @@ package func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
   if x <= 0 { return 0 }
   if x >= 1 { return 1 }
   if x > (a + 1) / (a + b + 2) { return 1 - incompleteBeta(1 - x, b, a) }
-  let front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
+  let gammas: Double = lgamma(a + b) - lgamma(a) - lgamma(b)
+  let powers: Double = a * log(x) + b * log1p(-x)
+  let front = exp(gammas + powers) / a
   // Keeps a vanishing denominator from dividing by zero.
   let tiny = 1e-300
   func guarded(_ value: Double) -> Double { abs(value) < tiny ? tiny : value }
@@ -18,11 +20,12 @@ package func incompleteBeta(_ x: Double, _ a: Double, _ b: Double) -> Double {
   var fraction = d
   for step in 1...10_000 {
     let m = Double(step)
-    let even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+    let middle: Double = a + 2 * m
+    let even: Double = m * (b - m) * x / ((middle - 1) * middle)
     d = 1 / guarded(1 + even * d)
     c = guarded(1 + even / c)
     fraction *= c * d
-    let odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+    let odd: Double = -(a + m) * (a + b + m) * x / (middle * (middle + 1))
     d = 1 / guarded(1 + odd * d)
     c = guarded(1 + odd / c)
     fraction *= c * d

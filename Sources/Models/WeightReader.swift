@@ -20,11 +20,13 @@ struct WeightReader {
 
   init(_ files: TensorFiles, architecture: Architecture) throws(RetortError) {
     self.files = files
-    let prefixes = [Self.wordTable, Self.wordCodes]
-      .flatMap { suffix in
-        files.names.filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
+    var prefixes: [String] = []
+    for suffix in [Self.wordTable, Self.wordCodes] {
+      for name in files.names where name.hasSuffix(suffix) {
+        let stem = name.dropLast(suffix.count)
+        if stem.isEmpty || stem.hasSuffix(".") { prefixes.append(String(stem)) }
       }
-      .filter { $0.isEmpty || $0.hasSuffix(".") }
+    }
     if let usual = prefixes.first(where: { ["", architecture.rawValue + "."].contains($0) }) {
       prefix = usual
     } else if prefixes.count == 1 {

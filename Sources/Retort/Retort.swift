@@ -2,6 +2,7 @@
 
 @_exported import Evaluation
 @_exported import Formats
+@_exported import Indexing
 @_exported import Models
 @_exported import Platform
 @_exported import Retrieval

@@ -1,9 +1,8 @@
 import ArgumentParser
 import Formats
-import Foundation
+import Indexing
 import Platform
 import Retort
-import Retrieval
 
 /// `retort encode`: texts in, vectors out.
 struct EncodeCommand: ParsableCommand {
@@ -32,41 +31,17 @@ struct EncodeCommand: ParsableCommand {
   @Option(help: "Queries instead: MS MARCO tsv, JSON lines, a BEIR folder, or - .")
   var topics: String?
 
-  @Option(help: "How the texts are written: auto, tsv, jsonl or beir.")
-  var format: TextFormat = .auto
-
   @OptionGroup var encoder: EncoderArguments
 
   @Option(name: .shortAndLong, help: "The file to make, ending in .npy, .fvecs or .fbin.")
   var output: String
 
-  @Option(
-    help:
-      "The number of this shard, from 0 (default: the task's of a Slurm array or the job's index).")
-  var shardID: Int?
+  @OptionGroup var shards: ShardArguments
 
-  @Option(help: "The number of shards (default: the size of the Slurm array, else 1).")
-  var shardNum: Int?
-
-  @Option(help: "Texts encoded, and made safe against a crash, together.")
-  var batchSize = 512
-
-  @OptionGroup var threading: ThreadArguments
-
-  @Flag(help: "Go on with work that did not finish; does nothing where it did.")
-  var resume = false
+  @OptionGroup var job: JobArguments
 
   @Flag(help: "Replace finished files (they stay until the new ones are), or start again.")
   var overwrite = false
-
-  @Flag(help: "Skip and count lines that cannot be read instead of stopping at the first.")
-  var skipBadLines = false
-
-  @Flag(help: "No progress, only warnings and errors.")
-  var quiet = false
-
-  @Flag(help: "Print the report as JSON on standard output.")
-  var json = false
 
   func validate() throws {
     guard (corpus == nil) != (topics == nil) else {
@@ -79,30 +54,25 @@ struct EncodeCommand: ParsableCommand {
       Interruption.install()
       var options = CorpusEncodingOptions(input: corpus ?? topics ?? "", output: output)
       options.kind = corpus == nil ? .queries : .corpus
-      options.format = format
-      options.shard = try Shard(
-        id: shardID, count: shardNum, environment: ProcessInfo.processInfo.environment)
-      options.batchSize = batchSize
-      options.threads = threading.threads
-      options.resume = resume
+      options.format = job.format
+      options.shard = try shards.shard()
+      options.batchSize = job.batchSize
+      options.threads = job.threading.threads
+      options.resume = job.resume
       options.overwrite = overwrite
-      options.skipBadLines = skipBadLines
+      options.skipBadLines = job.skipBadLines
       let folder = try encoder.folder()
-      do {
+      try job.run {
         let report = try CorpusEncoder.encode(
           options, encoder: try TextEncoder(directory: folder, options: encoder.options()),
-          modelPath: absolutePath(folder), quiet: quiet)
+          modelPath: absolutePath(folder), quiet: job.quiet)
         try show(report)
-      } catch let error as RetortError where error.code == .cancelled {
-        throw RetortError(
-          .cancelled,
-          "interrupted; finished batches are kept: run the same command with --resume to go on")
       }
     }
   }
 
   private func show(_ report: CorpusEncodingReport) throws {
-    if json { return try printJSON(report) }
+    if job.json { return try printJSON(report) }
     if report.truncatedTexts > 0 {
       writeError(
         "warning: \(report.truncatedTexts) of \(report.count) texts were longer than the model "
@@ -112,7 +82,7 @@ struct EncodeCommand: ParsableCommand {
     if report.skippedLines > 0 {
       writeError("warning: \(report.skippedLines) bad lines were skipped")
     }
-    guard !quiet else { return }
+    guard !job.quiet else { return }
     writeError(
       "\(report.vectors): \(report.count) vectors of \(report.dimension) values, "
         + megabytes(report.bytes))

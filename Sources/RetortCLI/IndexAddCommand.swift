@@ -24,57 +24,37 @@ struct IndexAddCommand: ParsableCommand {
   @Option(help: "The corpus: a file, a BEIR folder, or - for standard input.")
   var corpus: String
 
-  @Option(help: "How the corpus is written: auto, tsv, jsonl or beir.")
-  var format: TextFormat = .auto
-
   @Option(help: "Where the index's model is now, if it was moved: a folder or a fetched name.")
   var model: String?
 
-  @Option(help: "Passages encoded, and made safe against a crash, together.")
-  var batchSize = 512
-
-  @OptionGroup var threading: ThreadArguments
-
-  @Flag(help: "Go on with an addition that did not finish.")
-  var resume = false
+  @OptionGroup var job: JobArguments
 
   @Flag(help: "Drop an addition that did not finish, and start again.")
   var restart = false
 
-  @Flag(help: "Skip and count lines that cannot be read instead of stopping at the first.")
-  var skipBadLines = false
-
-  @Flag(help: "No progress, only warnings and errors.")
-  var quiet = false
-
-  @Flag(help: "Print the report as JSON on standard output.")
-  var json = false
-
   func validate() throws {
-    if resume, restart { throw ValidationError("give --resume or --restart, not both") }
+    if job.resume, restart { throw ValidationError("give --resume or --restart, not both") }
   }
 
   func run() throws {
     try runReportingErrors {
       Interruption.install()
       var options = IndexAdditionOptions(index: index, corpus: corpus)
-      options.format = format
-      options.batchSize = batchSize
-      options.threads = threading.threads
-      options.resume = resume
+      options.format = job.format
+      options.batchSize = job.batchSize
+      options.threads = job.threading.threads
+      options.resume = job.resume
       options.restart = restart
-      options.skipBadLines = skipBadLines
+      options.skipBadLines = job.skipBadLines
       let opened = try PassageIndex(path: index)
       let folder = try model.map(modelFolder)
-      do {
+      try job.run {
         let report = try IndexAddition.add(
           options, encoder: try Searcher.encoder(of: opened, at: folder),
-          modelPath: folder.map(absolutePath) ?? opened.manifest.model?.path ?? "", quiet: quiet)
-        try BuildReportPrinter(report: report, output: index, quiet: quiet, json: json).show()
-      } catch let error as RetortError where error.code == .cancelled {
-        throw RetortError(
-          .cancelled,
-          "interrupted; finished batches are kept: run the same command with --resume to go on")
+          modelPath: folder.map(absolutePath) ?? opened.manifest.model?.path ?? "", quiet: job.quiet
+        )
+        try BuildReportPrinter(report: report, output: index, quiet: job.quiet, json: job.json)
+          .show()
       }
     }
   }

@@ -44,22 +44,12 @@ struct IndexBuildCommand: ParsableCommand {
   @Option(help: "With --vectors: how scores are computed, ip or cosine.")
   var metric: Metric?
 
-  @Option(help: "How the corpus is written: auto, tsv, jsonl or beir.")
-  var format: TextFormat = .auto
-
   @OptionGroup var encoder: EncoderArguments
 
   @Option(name: .shortAndLong, help: "The index folder to make.")
   var output: String
 
-  @Option(
-    name: .customLong("shard-id"),
-    help: "The number of this shard, from 0 (default: of the Slurm or Kubernetes task).")
-  var shardID: Int?
-
-  @Option(
-    help: "Build shard --shard-id of so many, as OUTPUT-00003-of-00016 (default: Slurm's, else 1).")
-  var shardNum: Int?
+  @OptionGroup var shards: ShardArguments
 
   @Option(name: .customLong("m"), help: "Links a node makes on each layer of the graph (2...256).")
   var m = 16
@@ -67,40 +57,25 @@ struct IndexBuildCommand: ParsableCommand {
   @Option(help: "Candidates kept while a node looks for its neighbours.")
   var efConstruction = 200
 
-  @Option(help: "Passages encoded, and made safe against a crash, together.")
-  var batchSize = 512
-
   @Option(
     help: ArgumentHelp(
       "Metadata fields to keep for filters, separated by commas, or none (default: all).",
       valueName: "names"))
   var fields: String?
 
-  @OptionGroup var threading: ThreadArguments
-
   @Option(help: "Decides the levels of the graph.")
   var seed: UInt64 = 42
 
-  @Flag(help: "Go on with a build that did not finish.")
-  var resume = false
+  @OptionGroup var job: JobArguments
 
   @Flag(help: "Replace a finished index (it stays until the new one is), or start again.")
   var overwrite = false
-
-  @Flag(help: "Skip and count lines that cannot be read instead of stopping at the first.")
-  var skipBadLines = false
-
-  @Flag(help: "No progress, only warnings and errors.")
-  var quiet = false
-
-  @Flag(help: "Print the report as JSON on standard output.")
-  var json = false
 
   func validate() throws {
     if corpus == nil, vectors == nil { throw ValidationError("give --corpus or --vectors") }
     if vectors != nil {
       if encoder.model != nil { throw ValidationError("give --model or --vectors, not both") }
-      if resume || skipBadLines || shardID != nil || shardNum != nil {
+      if job.resume || job.skipBadLines || shards.isGiven {
         throw ValidationError(
           "--vectors does not go with --resume, --skip-bad-lines, --shard-id and --shard-num")
       }
@@ -121,32 +96,27 @@ struct IndexBuildCommand: ParsableCommand {
     try runReportingErrors {
       Interruption.install()
       if let vectors { return try importVectors(vectors) }
-      let shard = try Shard(
-        id: shardID, count: shardNum, environment: ProcessInfo.processInfo.environment)
+      let shard = try shards.shard()
       var options = IndexBuildOptions(corpus: corpus ?? "", output: output + shard.suffix)
       options.shard = shard
-      options.format = format
+      options.format = job.format
       options.m = m
       options.efConstruction = efConstruction
-      options.batchSize = batchSize
-      options.threads = threading.threads
+      options.batchSize = job.batchSize
+      options.threads = job.threading.threads
       options.seed = seed
       options.fields = keptFields
-      options.resume = resume
+      options.resume = job.resume
       options.overwrite = overwrite
-      options.skipBadLines = skipBadLines
+      options.skipBadLines = job.skipBadLines
       let folder = try encoder.folder()
-      do {
+      try job.run {
         let report = try IndexBuilder.build(
           options, encoder: try TextEncoder(directory: folder, options: encoder.options()),
-          modelPath: absolutePath(folder), quiet: quiet)
+          modelPath: absolutePath(folder), quiet: job.quiet)
         try BuildReportPrinter(
-          report: report, output: options.output, quiet: quiet, json: json
+          report: report, output: options.output, quiet: job.quiet, json: job.json
         ).show()
-      } catch let error as RetortError where error.code == .cancelled {
-        throw RetortError(
-          .cancelled,
-          "interrupted; finished batches are kept: run the same command with --resume to go on")
       }
     }
   }
@@ -155,14 +125,14 @@ struct IndexBuildCommand: ParsableCommand {
     var options = VectorImportOptions(vectors: path, output: output)
     options.ids = ids
     options.corpus = corpus
-    options.format = format
+    options.format = job.format
     options.fields = keptFields
     options.metric = metric ?? .innerProduct
     options.graph = Manifest.GraphSettings(m: m, efConstruction: efConstruction, seed: seed)
-    options.threads = threading.threads
+    options.threads = job.threading.threads
     options.overwrite = overwrite
-    let report = try VectorImport.build(options, quiet: quiet)
-    try BuildReportPrinter(report: report, output: output, quiet: quiet, json: json).show()
+    let report = try VectorImport.build(options, quiet: job.quiet)
+    try BuildReportPrinter(report: report, output: output, quiet: job.quiet, json: job.json).show()
   }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Indexing
 import Platform
 import Retrieval
 import TestSupport

@@ -1,3 +1,4 @@
+import Indexing
 import Models
 import Platform
 import Retrieval

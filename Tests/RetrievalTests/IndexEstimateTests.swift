@@ -1,3 +1,4 @@
+import Indexing
 import Platform
 import Retrieval
 import TestSupport

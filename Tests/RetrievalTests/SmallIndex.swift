@@ -1,4 +1,5 @@
 import Formats
+import Indexing
 import Models
 import Platform
 import Retrieval

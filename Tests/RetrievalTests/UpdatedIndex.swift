@@ -1,5 +1,6 @@
 import Formats
 import Foundation
+import Indexing
 import Models
 import Platform
 import Retrieval

@@ -1,5 +1,6 @@
 import Formats
 import Foundation
+import Indexing
 import Platform
 import Retrieval
 import Store
