@@ -32,7 +32,10 @@ let package = Package(
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
       name: "RetortBench",
-      dependencies: ["Retort", "Indexing", "Text", "Platform", "CKernels", argumentParser]),
+      dependencies: [
+        "Retort", "Indexing", "Store", "Graph", "Text", "Formats", "CKernels", "Platform",
+        argumentParser,
+      ]),
 
     // MARK: Rooms, from the top down
     .target(

@@ -1,3 +1,4 @@
+import CKernels
 import Platform
 import Synchronization
 
@@ -7,25 +8,32 @@ import Synchronization
 protocol Adjacency {
   /// The slots that `slot` links to.
   func neighbors(of slot: UInt32) throws(RetortError) -> UnsafeBufferPointer<UInt32>
+  /// Asks for the list of `slot`, which will soon be read.
+  func prefetch(_ slot: UInt32)
   /// The vector ids of slots; nil when slots are ids.
   var vectorIDs: UnsafePointer<UInt32>? { get }
 }
 
 /// Neighbour lists in blocks of 2^`shift` nodes, each decoded on first touch and then kept.
 ///
-/// A decoded block of n nodes is one array: n + 1 offsets from its start, then the neighbour slots
-/// of node after node. A block once published is never moved before the table goes, so readers hold
-/// plain pointers.
+/// A decoded block is rows of equal length, one a node: the number of neighbours, then their slots.
+/// So the address of a list follows from the slot alone, and the walk can ask for it ahead. A block
+/// once published is never moved before the table goes, so readers hold plain pointers.
 package final class AdjacencyBlocks: @unchecked Sendable {
   /// Nodes a block, as a power of two.
   package let shift: Int
   /// The number of nodes.
   package let count: Int
-  private let table: UnsafeMutablePointer<Atomic<UInt>>
+  /// A block's address in the low 48 bits and its row length, in numbers, above; 0 until decoded.
+  private let table: UnsafeMutablePointer<Atomic<UInt64>>
   private let load: @Sendable (Int) throws(RetortError) -> [UInt32]
-  private let loading = Mutex(())
+  private let arena = Mutex(Arena())
 
-  /// Blocks of `count` nodes; `load` returns a decoded, validated block.
+  private static let addressBits: UInt64 = 48
+  private static let addressMask: UInt64 = (1 << 48) - 1
+
+  /// Blocks of `count` nodes; `load` returns a decoded, validated block: n + 1 places from its
+  /// start, then the neighbour slots of node after node.
   package init(
     count: Int, shift: Int, load: @escaping @Sendable (Int) throws(RetortError) -> [UInt32]
   ) {
@@ -38,11 +46,7 @@ package final class AdjacencyBlocks: @unchecked Sendable {
   }
 
   deinit {
-    let blocks = blockCount
-    for block in 0..<blocks {
-      UnsafeMutableRawPointer(bitPattern: table[block].load(ordering: .acquiring))?.deallocate()
-    }
-    table.deinitialize(count: blocks)
+    table.deinitialize(count: blockCount)
     table.deallocate()
   }
 
@@ -62,16 +66,27 @@ package final class AdjacencyBlocks: @unchecked Sendable {
   @inline(__always)
   func neighbors(of slot: UInt32) throws(RetortError) -> UnsafeBufferPointer<UInt32> {
     let block = Int(slot) >> shift
-    var address = table[block].load(ordering: .acquiring)
-    if address == 0 { address = try decode(block) }
+    var entry = table[block].load(ordering: .acquiring)
+    if entry == 0 { entry = try decode(block) }
     // The address comes from `decode`, which stores only allocations of UInt32.
-    guard let words = UnsafePointer<UInt32>(bitPattern: address) else {
-      return UnsafeBufferPointer(start: nil, count: 0)
+    guard let row = row(slot, entry) else { return UnsafeBufferPointer(start: nil, count: 0) }
+    return UnsafeBufferPointer(start: row + 1, count: Int(row[0]))
+  }
+
+  @inline(__always)
+  func prefetch(_ slot: UInt32) {
+    let entry = table[Int(slot) >> shift].load(ordering: .acquiring)
+    guard let row = row(slot, entry) else { return }
+    retort_prefetch(row)
+    retort_prefetch(row + 16)
+  }
+
+  @inline(__always)
+  private func row(_ slot: UInt32, _ entry: UInt64) -> UnsafePointer<UInt32>? {
+    guard let base = UnsafePointer<UInt32>(bitPattern: UInt(entry & Self.addressMask)) else {
+      return nil
     }
-    let inBlock = Int(slot) & ((1 << shift) - 1)
-    let start = Int(words[inBlock])
-    let end = Int(words[inBlock + 1])
-    return UnsafeBufferPointer(start: words + start, count: end - start)
+    return base + (Int(slot) & ((1 << shift) - 1)) * Int(entry >> Self.addressBits)
   }
 
   /// The neighbour slots of `slot`, copied.
@@ -79,19 +94,27 @@ package final class AdjacencyBlocks: @unchecked Sendable {
     Array(try neighbors(of: UInt32(slot)))
   }
 
-  private func decode(_ block: Int) throws(RetortError) -> UInt {
-    let result: Result<UInt, RetortError> = loading.withLock { _ in
+  private func decode(_ block: Int) throws(RetortError) -> UInt64 {
+    let result: Result<UInt64, RetortError> = arena.withLock { arena in
       let known = table[block].load(ordering: .acquiring)
       if known != 0 { return .success(known) }
       do throws(RetortError) {
         let words = try load(block)
-        let copy = UnsafeMutablePointer<UInt32>.allocate(capacity: words.count)
-        words.withUnsafeBufferPointer { source in
-          if let start = source.baseAddress { copy.initialize(from: start, count: words.count) }
+        let nodes = min(count - (block << shift), 1 << shift)
+        let longest = (0..<nodes).reduce(0) { max($0, words[$1 + 1] - words[$1]) }
+        // Links beyond what fits beside the address are more than any file may hold.
+        let length = Int(longest) + 1
+        let rows = arena.allocate(UInt32.self, count: nodes * length)
+        for node in 0..<nodes {
+          let list = words[Int(words[node])..<Int(words[node + 1])]
+          let row = rows + node * length
+          row.initialize(repeating: 0, count: length)
+          row[0] = UInt32(list.count)
+          for (place, slot) in list.enumerated() { row[place + 1] = slot }
         }
-        let address = UInt(bitPattern: copy)
-        table[block].store(address, ordering: .releasing)
-        return .success(address)
+        let entry = UInt64(UInt(bitPattern: rows)) | UInt64(length) << Self.addressBits
+        table[block].store(entry, ordering: .releasing)
+        return .success(entry)
       } catch {
         return .failure(error)
       }
@@ -135,4 +158,7 @@ struct LayerView: Adjacency {
   func neighbors(of slot: UInt32) throws(RetortError) -> UnsafeBufferPointer<UInt32> {
     try blocks.neighbors(of: slot)
   }
+
+  @inline(__always)
+  func prefetch(_ slot: UInt32) { blocks.prefetch(slot) }
 }

@@ -1,3 +1,4 @@
+import CKernels
 import Platform
 
 /// What one search needs besides the graph, owned by the caller and reused: visited marks, the
@@ -7,12 +8,18 @@ import Platform
 package final class SearchScratch {
   /// Inner products computed since the last `resetCounters()`.
   package private(set) var distanceEvaluations = 0
+  /// Inner products at full precision of vectors that the walk had scored by their codes.
+  package private(set) var rescored = 0
   /// Nodes expanded since the last `resetCounters()`.
   package private(set) var hops = 0
 
-  private var marks: UnsafeMutablePointer<UInt16>
-  private var markCount = 0
-  private var epoch: UInt16 = 0
+  /// A bit a slot: small enough to stay in the nearest caches.
+  private var marks: UnsafeMutablePointer<UInt64>
+  private var markWords = 0
+  /// The slots whose bits are set.
+  private var visited: UnsafeMutablePointer<UInt32>
+  private var visitedCount = 0
+  private var visitedCapacity = 0
 
   /// The pool: best first, ties by smaller slot; the top bit of a slot says "expanded".
   private(set) var poolSlots: UnsafeMutablePointer<UInt32>
@@ -21,52 +28,59 @@ package final class SearchScratch {
   private var poolCapacity = 0
   private var poolLimit = 0
 
-  private var fresh: UnsafeMutablePointer<UInt32>
   private var freshVectors: UnsafeMutablePointer<UInt32>
   private var freshScores: UnsafeMutablePointer<Float>
   private var freshCapacity = 0
+  private var queryValues: UnsafeMutablePointer<Float>
+  private var queryWeights: UnsafeMutablePointer<Int8>
+  private var queryCapacity = 0
 
   static let expanded: UInt32 = 1 << 31
 
   /// An empty scratch; it grows to what the searches need.
   package init() {
     marks = .allocate(capacity: 1)
+    visited = .allocate(capacity: 1)
     poolSlots = .allocate(capacity: 1)
     poolScores = .allocate(capacity: 1)
-    fresh = .allocate(capacity: 1)
     freshVectors = .allocate(capacity: 1)
     freshScores = .allocate(capacity: 1)
+    queryValues = .allocate(capacity: 1)
+    queryWeights = .allocate(capacity: 1)
   }
 
   deinit {
     marks.deallocate()
+    visited.deallocate()
     poolSlots.deallocate()
     poolScores.deallocate()
-    fresh.deallocate()
     freshVectors.deallocate()
     freshScores.deallocate()
+    queryValues.deallocate()
+    queryWeights.deallocate()
   }
 
   /// Sets the counters to zero.
   package func resetCounters() {
     distanceEvaluations = 0
+    rescored = 0
     hops = 0
   }
 
   /// Forgets marks and pool; the next walk sees `slots` slots and keeps `ef` candidates.
   func begin(slots: Int, ef: Int) {
-    if slots > markCount {
+    let words = (slots + 63) / 64
+    if words > markWords {
       marks.deallocate()
-      marks = .allocate(capacity: slots)
-      marks.initialize(repeating: 0, count: slots)
-      markCount = slots
-      epoch = 0
+      marks = .allocate(capacity: words)
+      marks.initialize(repeating: 0, count: words)
+      markWords = words
+    } else if visitedCount > markWords / 8 {
+      marks.update(repeating: 0, count: markWords)
+    } else {
+      for i in 0..<visitedCount { marks[Int(visited[i] >> 6)] = 0 }
     }
-    if epoch == .max {
-      marks.update(repeating: 0, count: markCount)
-      epoch = 0
-    }
-    epoch += 1
+    visitedCount = 0
     if ef > poolCapacity {
       poolSlots.deallocate()
       poolScores.deallocate()
@@ -78,12 +92,34 @@ package final class SearchScratch {
     poolCount = 0
   }
 
-  /// Marks `slot` as seen; false when it was already.
+  /// Appends those of `slots` that were not seen to `visited` and marks them; returns how many.
+  ///
+  /// Without branches: whether a neighbour was seen is a coin toss that no predictor learns.
   @inline(__always)
-  func visit(_ slot: UInt32) -> Bool {
-    if marks[Int(slot)] == epoch { return false }
-    marks[Int(slot)] = epoch
-    return true
+  private func visit(_ slots: UnsafeBufferPointer<UInt32>) -> Int {
+    reserveVisits(slots.count)
+    let (marks, fresh) = (marks, visited + visitedCount)
+    var count = 0
+    for slot in slots {
+      let place = UInt64(slot & 63)
+      let word = marks[Int(slot >> 6)]
+      marks[Int(slot >> 6)] = word | 1 << place
+      fresh[count] = slot
+      count += Int(~word >> place & 1)
+    }
+    visitedCount += count
+    return count
+  }
+
+  private func reserveVisits(_ count: Int) {
+    // One more: what is not new is written, too, before it is overwritten or left behind.
+    guard visitedCount + count >= visitedCapacity else { return }
+    let capacity = max(2 * visitedCapacity, visitedCount + count + 1, 1024)
+    let grown = UnsafeMutablePointer<UInt32>.allocate(capacity: capacity)
+    grown.update(from: visited, count: visitedCount)
+    visited.deallocate()
+    visited = grown
+    visitedCapacity = capacity
   }
 
   /// Puts a candidate into the pool; returns its place, or `poolCount` and more when it is too bad.
@@ -134,23 +170,34 @@ package final class SearchScratch {
       hops += 1
       let neighbors = try layer.neighbors(of: entry)
       if neighbors.count > freshCapacity { growFresh(to: neighbors.count) }
-      var count = 0
-      for slot in neighbors where visit(slot) {
-        fresh[count] = slot
-        count += 1
-      }
+      let count = visit(neighbors)
       guard count > 0 else { continue }
+      prefetchNext(after: cursor, layer)
       let lowest = try score(count, layer, scorer)
       if lowest < cursor { cursor = lowest }
     }
   }
 
-  /// Scores the first `count` fresh slots into the pool; returns the best place taken.
+  /// Asks for the list of the candidate that is next unless a better one is found.
+  @inline(__always)
+  private func prefetchNext<Layer: Adjacency>(after cursor: Int, _ layer: Layer) {
+    var next = cursor + 1
+    while next < poolCount {
+      if poolSlots[next] & Self.expanded == 0 {
+        layer.prefetch(poolSlots[next])
+        return
+      }
+      next += 1
+    }
+  }
+
+  /// Scores the last `count` visited slots into the pool; returns the best place taken.
   @inline(__always)
   private func score<Layer: Adjacency, Score: Scorer>(
     _ count: Int, _ layer: Layer, _ scorer: Score
   ) throws(RetortError) -> Int {
-    var ids = UnsafePointer(fresh)
+    let fresh = UnsafePointer(visited + visitedCount - count)
+    var ids = fresh
     if let vectorIDs = layer.vectorIDs {
       for i in 0..<count { freshVectors[i] = vectorIDs[Int(fresh[i])] }
       ids = UnsafePointer(freshVectors)
@@ -160,7 +207,10 @@ package final class SearchScratch {
     var lowest = Int.max
     for i in 0..<count {
       let place = insert(fresh[i], freshScores[i])
-      if place < lowest { lowest = place }
+      if place < lowest {
+        lowest = place
+        layer.prefetch(fresh[i])
+      }
     }
     return lowest
   }
@@ -169,17 +219,54 @@ package final class SearchScratch {
   func start<Layer: Adjacency, Score: Scorer>(
     at slot: UInt32, _ layer: Layer, _ scorer: Score
   ) throws(RetortError) {
-    guard visit(slot) else { return }
     if freshCapacity < 1 { growFresh(to: 64) }
-    fresh[0] = slot
-    _ = try score(1, layer, scorer)
+    let isNew = withUnsafePointer(to: slot) {
+      visit(UnsafeBufferPointer(start: $0, count: 1)) == 1
+    }
+    if isNew { _ = try score(1, layer, scorer) }
+  }
+
+  /// `query` as weights of the codes of `book`; valid until the next call.
+  package func prepare(_ query: UnsafePointer<Float>, _ book: CodeBook) -> retort_codes_query {
+    if book.axisCount > queryCapacity {
+      queryValues.deallocate()
+      queryWeights.deallocate()
+      queryValues = .allocate(capacity: book.axisCount)
+      queryWeights = .allocate(capacity: book.axisCount)
+      queryCapacity = book.axisCount
+    }
+    return book.prepare(query, values: queryValues, weights: queryWeights)
+  }
+
+  /// Turns the nodes in the pool into the vectors that they stand for, without those that are not
+  /// `allowed`. No walk can go on from here.
+  func keepVectors(_ map: NodeMap?, _ allowed: NodeSet?) throws(RetortError) {
+    var kept = 0
+    for place in 0..<poolCount {
+      let node = poolSlots[place] & ~Self.expanded
+      let vector = try map?.vector(node) ?? node
+      if let allowed, !allowed.contains(Int(vector)) { continue }
+      poolSlots[kept] = vector
+      poolScores[kept] = poolScores[place]
+      kept += 1
+    }
+    poolCount = kept
+  }
+
+  /// Scores the pool again and sorts it.
+  func rescore<Score: Scorer>(_ scorer: Score) throws(RetortError) {
+    if poolCount > freshCapacity { growFresh(to: poolCount) }
+    for place in 0..<poolCount { freshVectors[place] = poolSlots[place] & ~Self.expanded }
+    try scorer.scores(UnsafePointer(freshVectors), count: poolCount, into: freshScores)
+    rescored += poolCount
+    let total = poolCount
+    poolCount = 0
+    for place in 0..<total { _ = insert(freshVectors[place], freshScores[place]) }
   }
 
   private func growFresh(to capacity: Int) {
-    fresh.deallocate()
     freshVectors.deallocate()
     freshScores.deallocate()
-    fresh = .allocate(capacity: capacity)
     freshVectors = .allocate(capacity: capacity)
     freshScores = .allocate(capacity: capacity)
     freshCapacity = capacity

@@ -82,43 +82,21 @@ final class ThreadBudget: Sendable {
 }
 
 /// Work on a thread of its own, with a stack for deep recursion, that can be waited for.
-final class StageTask<Value: Sendable>: Sendable {
-  private let outcome = Mutex<Result<Value, RetortError>?>(nil)
+final class StageTask: Sendable {
   private let ended = DispatchSemaphore(value: 0)
 
   /// Starts `body`.
-  init(_ body: @escaping @Sendable () throws(RetortError) -> Value) {
+  init(_ body: @escaping @Sendable () -> Void) {
     let thread = Thread { [self] in
-      let result: Result<Value, RetortError>
-      do throws(RetortError) {
-        result = .success(try body())
-      } catch {
-        result = .failure(error)
-      }
-      outcome.withLock { $0 = result }
+      body()
       ended.signal()
     }
     thread.stackSize = 8 << 20
     thread.start()
   }
 
-  /// Whether the work has failed.
-  var failure: RetortError? {
-    outcome.withLock { if case .failure(let error) = $0 { error } else { nil } }
-  }
-
   /// Waits for the end, though no longer than `seconds`.
   func wait(atMost seconds: Double) {
     if ended.wait(timeout: .now() + seconds) == .success { ended.signal() }
-  }
-
-  /// Waits for the end and returns what came of it.
-  func value() throws(RetortError) -> Value {
-    ended.wait()
-    ended.signal()
-    guard let result = outcome.withLock({ $0 }) else {
-      throw RetortError(.cancelled, "a stage of the build ended without a result")
-    }
-    return try result.get()
   }
 }

@@ -34,7 +34,7 @@ final class EncodingPipeline: Sendable {
   private let units: BoundedQueue<Unit>
   private let skipped = Mutex<(count: Int, report: [String], fields: [String])>((0, [], []))
   private let familiar = Mutex<(unchanged: Int, reused: Int)>((0, 0))
-  private let threads = Mutex<[StageTask<Void>]>([])
+  private let threads = Mutex<[StageTask]>([])
 
   /// Bad lines skipped in the whole corpus, once all blocks have been taken.
   var badLines: Int { skipped.withLock { $0.count } }
@@ -70,7 +70,7 @@ final class EncodingPipeline: Sendable {
     blocks = BoundedQueue(capacity: count + 2)
     units = BoundedQueue(capacity: count + 2)
     let source = UncheckedBox(reader)
-    let reading = StageTask<Void> { [self] in
+    let reading = StageTask { [self] in
       do throws(RetortError) {
         try read(source.value, done: done)
       } catch {
@@ -82,7 +82,7 @@ final class EncodingPipeline: Sendable {
       blocks.close()
     }
     let workers = (0..<count).map { _ in
-      StageTask<Void> { [self] in
+      StageTask { [self] in
         while let unit = units.pop() {
           settings.budget.compute {
             unit.block.encode(

@@ -9,10 +9,8 @@ import Store
 //   read      corpus line → passage, in blocks (a thread of its own, which mostly waits)
 //   encode    passage → token ids → vector, in units that `--threads` threads take in turn
 //   write     block after block, in order → building/block-N.part (durable), vectors.seg, passages.seg
-//   graph     vectors.seg as it grows → the graph, on one thread while passages are being encoded
-//             and on all afterwards
 //
-// and graph.seg is written at the end. No more threads compute at a time than `--threads`
+// and the graph is built when all vectors are there (why, says HNSWBuilder), on all threads. No more threads compute at a time than `--threads`
 // (`ThreadBudget`). Only encoding is expensive enough to be checkpointed: a build that was killed
 // reads its blocks again and repeats the rest. Nothing depends on the thread count, on timing or on
 // where a build was interrupted: blocks start at fixed passages, a block is encoded alike whoever
@@ -61,15 +59,10 @@ struct SegmentBuilder {
     let budget = ThreadBudget(threads: options.threads)
     let output = try SegmentOutput(folder: folder, dimension: encoder.dimension)
     let progress = progress
-    let graph = GraphStage(
-      try output.growingVectors(), parameters: options.graphParameters, threads: options.threads,
-      budget: budget, clock: clock, progress: { progress.update($0) })
-    defer { graph.stop() }
 
     let done = try clock.measure(\.write) { () throws(RetortError) in
       try appendFinishedBlocks(to: output)
     }
-    try graph.add(upTo: output.count)
     if output.count > 0 { progress.note("resuming after \(output.count) encoded passages") }
     progress.begin("encode", unit: "passages", total: nil, done: output.count)
     let corpusBytes = reader.totalBytes
@@ -80,7 +73,6 @@ struct SegmentBuilder {
     while let block = try pipeline.next() {
       let encoded = try block.encoded()
       try write(block, encoded, to: output, budget, clock)
-      try graph.add(upTo: output.count)
       if let corpusBytes, block.bytesRead > 0 {
         progress.update(
           output.count,
@@ -111,16 +103,26 @@ struct SegmentBuilder {
     }
     progress.begin("graph", unit: "nodes", total: output.count)
     fields = try clock.measure(\.write) { () throws(RetortError) in try output.finish() }
-    let built = try graph.finish(count: output.count)
-    let threads = options.threads
-    try clock.measure(\.graph, threads: threads) { () throws(RetortError) in
-      try GraphFileWriter.write(built, to: folder.buildingPath + "/graph.seg", threads: threads)
+    let built = try clock.measure(\.graph, threads: options.threads) { () throws(RetortError) in
+      try buildGraph()
     }
     progress.finishPhase()
     report.reachable = built.reachability.reachable
     report.linkedByPass = built.reachability.linked
     report.stages = clock.seconds
     report.seconds = monotonicSeconds() - started
+    return built
+  }
+
+  /// Links the vectors in building/vectors.seg and writes the graph beside them.
+  private func buildGraph() throws(RetortError) -> HNSWBuilder.Output {
+    let progress = progress
+    let vectors = try VectorFile(path: folder.buildingPath + "/vectors.seg").vectors
+    let built = try HNSWBuilder.build(
+      vectors, parameters: options.graphParameters, threads: options.threads,
+      progress: { progress.update($0) })
+    try GraphFileWriter.write(
+      built, to: folder.buildingPath + "/graph.seg", threads: options.threads)
     return built
   }
 
@@ -209,24 +211,16 @@ private final class SegmentOutput {
   private let metadata = MetadataFileWriter()
   private let vectorPath: String
   private let metadataPath: String
-  private let dimension: Int
 
   init(folder: IndexFolder, dimension: Int) throws(RetortError) {
-    self.dimension = dimension
     vectorPath = folder.buildingPath + "/vectors.seg"
     metadataPath = folder.buildingPath + "/metadata.seg"
     vectors = try VectorFileWriter(path: vectorPath, dimension: dimension)
     passages = try PassageFileWriter(path: folder.buildingPath + "/passages.seg", threads: 1)
   }
 
-  /// The vectors as others see them: those appended so far.
-  func growingVectors() throws(RetortError) -> GrowingVectors {
-    try GrowingVectors(path: vectorPath, dimension: dimension)
-  }
-
   func append(_ block: StagedBlock) throws(RetortError) {
     try vectors.append(bytes: block.vectors)
-    try vectors.flush()
     for passage in block.passages {
       try passages.append(id: passage.id, text: passage.text)
       guard let fields = decodedFields(passage.fields) else {

@@ -6,5 +6,5 @@ struct RetortBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "retort-bench",
     abstract: "Times the parts of Retort by themselves; see tools/bench.",
-    subcommands: [KernelBench.self, EncodeBench.self, TokenizeBench.self])
+    subcommands: [KernelBench.self, EncodeBench.self, TokenizeBench.self, AnnBench.self])
 }

@@ -8,7 +8,7 @@ struct IndexCommand: AsyncParsableCommand {
     subcommands: [
       IndexBuildCommand.self, IndexAddCommand.self, IndexDeleteCommand.self,
       IndexMergeCommand.self, IndexExportCommand.self, IndexInfoCommand.self,
-      IndexVerifyCommand.self,
+      IndexVerifyCommand.self, IndexEstimateCommand.self,
     ]
   )
 }

@@ -53,12 +53,13 @@ public enum IndexExport {
   public static func graph(of index: PassageIndex, to path: String) throws(RetortError) -> Int {
     let lines = try LineFileWriter(path: path)
     for segment in index.opened.segments {
-      for place in 0..<segment.count {
+      let graph = segment.graph.graph
+      for (place, node) in try graph.nodesOfVectors().enumerated() {
         if place % 1024 == 0 { try Interruption.check() }
         var object = JSONObject()
         object.add("_id", .text(try segment.passages.id(place)))
         var links: [FieldValue] = []
-        for target in try segment.graph.graph.layers[0].blocks.list(place) {
+        for target in try graph.linkedVectors(ofNode: node) {
           links.append(.text(try segment.passages.id(Int(target))))
         }
         object.add("links", links)

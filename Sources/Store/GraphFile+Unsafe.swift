@@ -3,10 +3,16 @@ import Platform
 
 // graph.seg, kind GRPH:
 //   "shape"      u32 count, u32 number of layers, u32 entry point, u32 block shift
+//   "metric"     u32 1: Euclidean distance; absent: the inner product
 //   per layer n, from 0 up:
-//   "nodes<n>"   u32 vector ids by slot, ascending; absent on layer 0
+//   "nodes<n>"   u32 nodes by slot, ascending; absent on layer 0, where a slot is the node
 //   "index<n>"   per block: u64 offset in "links<n>", u32 compressed length, u32 raw length
 //   "links<n>"   LZ4 blocks of `AdjacencyCodec` bytes, 2^shift slots each
+//   where the vectors are coded (`CodeBook`), all three or none:
+//   "order"      vector by node in as few bits as they need (`NodeMap`), page-aligned
+//   "book"       u32 dimension, u32 blocks of 7, 4 and 2 bits; f32 mean, f32 steps, i16 axes
+//   "codes"      records by node (retort_codes.h), page-aligned; a checksum block is the smallest
+//                power of two of records that fills 64 KiB
 
 /// Writes a built graph.
 package enum GraphFileWriter {
@@ -23,10 +29,46 @@ package enum GraphFileWriter {
       UInt32(count), UInt32(graph.layers.count), graph.entryPoint, UInt32(shift),
     ])
     writer.end()
+    if graph.metric != .innerProduct {
+      try writer.begin("metric")
+      try writer.append(words: [graph.metric.rawValue])
+      writer.end()
+    }
     for (number, layer) in graph.layers.enumerated() {
       try write(layer, number: number, writer, threads: threads)
     }
+    if let codes = graph.codes { try write(codes, order: graph.vectorOfNode, writer) }
     try writer.finish()
+  }
+
+  private static func write(
+    _ codes: CodeSet, order: [UInt32], _ writer: SegmentFileWriter
+  ) throws(RetortError) {
+    try writer.begin("order", alignment: SegmentLayout.page)
+    try writer.append(NodeMap.packed(order))
+    writer.end()
+    let book = codes.book
+    try writer.begin("book")
+    try writer.append(words: [
+      UInt32(book.dimension), UInt32(book.blocks.wide), UInt32(book.blocks.middle),
+      UInt32(book.blocks.narrow),
+    ])
+    for values in [book.mean, book.steps] {
+      try writer.append(words: values.map(\.bitPattern))
+    }
+    var axes: [UInt8] = []
+    for number in book.axes { axes.appendInteger(number) }
+    try writer.append(axes)
+    writer.end()
+    let blockLength = book.stride << CodeSection.blockShift(stride: book.stride)
+    try writer.begin("codes", blockLength: blockLength, alignment: SegmentLayout.page)
+    let bytes = codes.bytes
+    for start in stride(from: 0, to: bytes.count, by: blockLength) {
+      try Interruption.check()
+      let end = min(bytes.count, start + blockLength)
+      try writer.append([UInt8](UnsafeRawBufferPointer(rebasing: bytes[start..<end])))
+    }
+    writer.end()
   }
 
   private static func write(
@@ -88,6 +130,7 @@ package struct GraphFile: Sendable {
     guard shape.count == 4, shape[1] <= 31, shape[3] <= 16, shape[0] < 1 << 31,
       (shape[0] == 0) == (shape[1] == 0), shape[0] == 0 || shape[2] < shape[0]
     else { throw section.damaged("shape \(shape)") }
+    let metric = try Self.metric(file)
     let count = Int(shape[0])
     var layers: [GraphLayer] = []
     for number in 0..<Int(shape[1]) {
@@ -97,7 +140,19 @@ package struct GraphFile: Sendable {
     if let top = layers.last, !top.nodes.isEmpty, !top.nodes.contains(shape[2]) {
       throw section.damaged("the entry point is not on the top layer")
     }
-    graph = HNSWGraph(count: count, layers: layers, entryPoint: shape[2])
+    let coded = try CodeSection.read(file, count: count, metric: metric)
+    graph = HNSWGraph(
+      count: count, layers: layers, entryPoint: shape[2], codes: coded?.codes, metric: metric,
+      vectorOfNode: coded?.order)
+  }
+
+  private static func metric(_ file: SegmentFile) throws(RetortError) -> GraphMetric {
+    guard let section = file.sections["metric"] else { return .innerProduct }
+    let words = try section.words()
+    guard words.count == 1, let metric = GraphMetric(rawValue: words[0]) else {
+      throw section.damaged("metric \(words)")
+    }
+    return metric
   }
 
   private static func layer(

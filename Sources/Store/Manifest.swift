@@ -214,7 +214,7 @@ public struct Manifest: Sendable, Codable, Equatable {
   }
 
   /// The format version this program writes and reads.
-  public static let currentVersion = 2
+  public static let currentVersion = 3
 }
 
 // MARK: - On disk

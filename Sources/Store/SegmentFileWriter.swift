@@ -51,9 +51,6 @@ final class SegmentFileWriter {
     current = entry
   }
 
-  /// Hands what was appended to the operating system, for readers of a file that is not finished.
-  func flush() throws(RetortError) { try writer.flush() }
-
   /// Appends 32-bit numbers.
   func append(words: [UInt32]) throws(RetortError) {
     var bytes: [UInt8] = []

@@ -37,12 +37,6 @@ package final class VectorFileWriter {
     try writer.append(bytes)
   }
 
-  /// Where the first vector lies in the file.
-  static let start = SegmentLayout.page
-
-  /// Hands what was appended to the operating system; `GrowingVectors` sees it then.
-  package func flush() throws(RetortError) { try writer.flush() }
-
   /// Ends the file and makes it durable.
   package func finish() throws(RetortError) {
     writer.end()
@@ -99,11 +93,4 @@ package struct VectorFile: Sendable {
       base: base, count: Int(count), dimension: dimension, guardian: raw.guardian,
       blockShift: shift, owner: OwnedSection(section))
   }
-}
-
-/// Keeps a section's mapping alive for as long as vectors are looked at.
-private final class OwnedSection: Sendable {
-  let section: Section
-
-  init(_ section: Section) { self.section = section }
 }

@@ -28,6 +28,22 @@ import Testing
     }
   }
 
+  /// Gaps as wide as ids can be, lists without links, and a block that has none at all.
+  @Test func `the extremes survive, too`() {
+    let last = UInt32(1) << 31 - 2
+    for (targets, offsets) in [
+      ([0, last, 0, 1, 2, last - 1, last], [0, 2, 2, 7, 7]), ([], [0, 0, 0, 0, 0]),
+      ([3], [0, 0, 0, 1, 1]), ([0, 1, 2, 3], [0, 4, 4, 4, 4]),
+    ] as [([UInt32], [Int])] {
+      let bytes = AdjacencyCodec.encode(slots: 0..<4, offsets: offsets, targets: targets)
+      let words = AdjacencyCodec.decode(bytes, slots: 0..<4, count: Int(last) + 1)
+      #expect(words.map { Array($0[5...]) } == targets)
+      #expect(AdjacencyCodec.decode(bytes + [0], slots: 0..<4, count: Int(last) + 1) == nil)
+      #expect(
+        AdjacencyCodec.decode(Array(bytes.dropLast()), slots: 0..<4, count: Int(last) + 1) == nil)
+    }
+  }
+
   @Test func `damaged bytes never decode to a slot out of range`() {
     var random = SplitMix64(seed: 99)
     let targets: [UInt32] = [1, 2, 3, 0, 2, 3, 0, 1]

@@ -1,6 +1,7 @@
 import Foundation
 import Platform
 import Retrieval
+import Store
 import TestSupport
 import Testing
 
@@ -93,6 +94,31 @@ import Testing
     build.send(SIGKILL)
     _ = try build.wait()
     try resumeAndCompare("killed when \(file) appeared")
+  }
+
+  @Test(arguments: [0.3, 1.1, 2.0])
+  func `Ctrl-C while vectors from elsewhere are linked is answered within a second`(
+    seconds: Double
+  ) throws {
+    // 40,000 vectors of 64 dimensions, some seconds of linking.
+    var random = SplitMix64(seed: 93)
+    var file: [UInt8] = []
+    file.appendInteger(UInt32(40_000))
+    file.appendInteger(UInt32(64))
+    for _ in 0..<(40_000 * 64) { file.appendInteger(Float(random.normal()).bitPattern) }
+    let vectors = try folder.file("v.fbin", file)
+    let build = try CLIRunner.start([
+      "index", "build", "--vectors", vectors, "--output", output, "--threads", "2", "--quiet",
+    ])
+    #expect(build.wait { FileSystem.kind(of: output + "/building/passages.seg") == .file })
+    let end = monotonicSeconds() + seconds
+    _ = build.wait { monotonicSeconds() >= end }
+    let start = monotonicSeconds()
+    build.send(SIGINT)
+    let result = try build.wait()
+    #expect(monotonicSeconds() - start < 1)
+    #expect(result.exitCode == 130 && result.signal == 0, "\(result)")
+    #expect(FileSystem.kind(of: output) == .nothing)
   }
 
   @Test func `a build that is killed while it replaces an index leaves the old one answering`()

@@ -32,7 +32,7 @@ import Testing
     #expect(added.standardError.contains("401 passages"))
     #expect(added.standardError.contains("2 added (1 in the place of others), 1 unchanged"))
     let info = try run("info", index)
-    #expect(info.standardOutput.contains("generation:   2, format 2\n"))
+    #expect(info.standardOutput.contains("generation:   2, format 3\n"))
     #expect(info.standardOutput.contains("segment 000001\n  passages:   399, and 1 deleted\n"))
     #expect(info.standardOutput.contains("segment 000002\n  passages:   2, and 0 deleted\n"))
     let found = try CLIRunner.run(["search", index, "water and gold", "-k", "1", "--quiet"])

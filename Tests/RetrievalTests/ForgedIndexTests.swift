@@ -73,8 +73,19 @@ import Testing
       for plane in 0..<2 {
         raw += degrees.map { UInt8(truncatingIfNeeded: $0 >> (8 * plane)) }
       }
-      for plane in 0..<4 { raw += gaps.map { UInt8(truncatingIfNeeded: $0 >> UInt32(8 * plane)) } }
-      return raw
+      // All gaps of class 0, 17 bits long, or, where one is longer, of class 15: 31 bits below a 1.
+      let isLong = gaps.contains { $0 >> 17 != 0 }
+      let bits = isLong ? 31 : 17
+      raw.append(17)
+      raw += [UInt8](repeating: isLong ? 0xFF : 0, count: (gaps.count + 1) / 2)
+      var digits = [UInt8](repeating: 0, count: (gaps.count * bits + 7) / 8)
+      for (place, gap) in gaps.enumerated() {
+        for bit in 0..<bits where gap >> UInt32(bit) & 1 != 0 {
+          let at = place * bits + bit
+          digits[at / 8] |= 1 << UInt8(at % 8)
+        }
+      }
+      return raw + digits
     }
     func forge(_ what: String, _ raw: [UInt8], claimed: Int? = nil) throws {
       try refused("graph", what) { image in
@@ -130,7 +141,8 @@ import Testing
     image["links0"] = []
     image["index0"] = []
     for start in stride(from: 0, to: count, by: 128) {
-      let raw = [UInt8](repeating: 0, count: 2 * min(128, count - start))
+      // No degrees, and the byte that says how short gaps are.
+      let raw = [UInt8](repeating: 0, count: 2 * min(128, count - start) + 1)
       image["index0"].put(UInt64(image["links0"].count))
       image["index0"].put(UInt32(raw.asLZ4Literals.count))
       image["index0"].put(UInt32(raw.count))

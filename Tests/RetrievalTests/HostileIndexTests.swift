@@ -21,25 +21,7 @@ import Testing
   func `a file that was cut is an error, also where the manifest knows the new length`(
     role: String
   ) throws {
-    let name = index.name(role)
-    let bytes = try #require(index.files[name])
-    let seed: UInt64 = 61
-    var random = SplitMix64(seed: seed)
-    var lengths = Set([0, 1, 7, 8, 31, 32, 33, 4095, 4096, 4097, bytes.count - 1])
-    for part in SegmentImage(bytes).parts {
-      for edge in [part.offset, part.offset + part.bytes.count] {
-        lengths.formUnion([edge - 1, edge, edge + 1])
-      }
-    }
-    for _ in 0..<40 { lengths.insert(Int(random.next() % UInt64(bytes.count))) }
-    for length in lengths.sorted() where length < bytes.count {
-      let cut = Array(bytes.prefix(length))
-      #expect(try index.outcome(name, cut) == .noticed, "\(role) cut to \(length)")
-      #expect(
-        try index.outcome(name, cut, adaptManifest: true) == .noticed, "\(role) cut to \(length)")
-    }
-    #expect(try index.outcome(name, bytes + [0]) == .noticed)
-    #expect(try index.outcome(name, bytes + [0], adaptManifest: true) == .noticed)
+    try index.expectCutsNoticed(role, random: 40)
   }
 
   @Test(arguments: ["vectors", "passages", "graph"])
@@ -60,33 +42,16 @@ import Testing
 
   @Test(arguments: ["vectors", "passages", "graph"])
   func `a flipped byte is noticed, or lies in padding`(role: String) throws {
-    let name = index.name(role)
-    let bytes = try #require(index.files[name])
-    let parts = SegmentImage(bytes).parts
-    var padding = [Bool](repeating: true, count: bytes.count)
-    for (number, part) in parts.enumerated() {
-      let entry = 32 + 56 * number
-      let table = Int(bytes.long(entry + 32))
-      let blocks = (part.bytes.count + part.blockLength - 1) / part.blockLength
-      for place in part.offset..<(part.offset + part.bytes.count) { padding[place] = false }
-      for place in table..<(table + 4 * blocks) { padding[place] = false }
-    }
-    let seed: UInt64 = 63
-    var random = SplitMix64(seed: seed)
-    var places = (0..<170).map { _ in 4096 + Int(random.next() % UInt64(bytes.count - 4096)) }
-    // Small sections too, which chance would miss.
-    for part in parts {
-      for _ in 0..<8 where !part.bytes.isEmpty {
-        places.append(part.offset + Int(random.next() % UInt64(part.bytes.count)))
-      }
-    }
-    for place in places {
-      var flipped = bytes
-      flipped[place] ^= UInt8(1 + random.next() % 255)
-      #expect(
-        try index.outcome(name, flipped) == (padding[place] ? .harmless : .noticed),
-        "\(role), byte \(place), seed \(seed)")
-    }
+    try index.expectFlipsNoticed(role, random: 170, perSection: 8)
+  }
+
+  /// Order, book and codes are sections of graphs of a thousand passages and more.
+  @Test func `damage to codes is noticed as other damage is`() throws {
+    let coded = try DamagedIndex(of: try SmallIndex.coded.get().path)
+    let names = SegmentImage(try #require(coded.files[coded.name("graph")])).parts.map(\.name)
+    #expect(Set(["order", "book", "codes"]).isSubset(of: names))
+    try coded.expectCutsNoticed("graph", random: 10)
+    try coded.expectFlipsNoticed("graph", random: 60, perSection: 6)
   }
 
   @Test func `no flipped byte of the manifest goes unnoticed, nor does its loss`() throws {
@@ -164,13 +129,70 @@ import Testing
         $0.passages -= 1
       },
       { $0.segments.append($0.segments[0]) },
-      { $0.formatVersion = 1 }, { $0.formatVersion = 3 }, { $0.formatVersion = -1 },
+      { $0.formatVersion = 2 }, { $0.formatVersion = 4 }, { $0.formatVersion = -1 },
     ]
     for (number, change) in changes.enumerated() {
       var manifest = try PassageIndex(path: try SmallIndex.shared.get().path).manifest
       change(&manifest)
       #expect(
         try index.outcome("manifest.json", try manifest.encoded()) == .noticed, "change \(number)")
+    }
+  }
+}
+
+extension DamagedIndex {
+  /// Cuts the file of `role` at every boundary and at some other places.
+  fileprivate func expectCutsNoticed(_ role: String, random count: Int) throws {
+    let name = name(role)
+    let bytes = try #require(files[name])
+    let seed: UInt64 = 61
+    var random = SplitMix64(seed: seed)
+    var lengths = Set([0, 1, 7, 8, 31, 32, 33, 4095, 4096, 4097, bytes.count - 1])
+    for part in SegmentImage(bytes).parts {
+      for edge in [part.offset, part.offset + part.bytes.count] {
+        lengths.formUnion([edge - 1, edge, edge + 1])
+      }
+    }
+    for _ in 0..<count { lengths.insert(Int(random.next() % UInt64(bytes.count))) }
+    for length in lengths.sorted() where length < bytes.count {
+      let cut = Array(bytes.prefix(length))
+      #expect(try outcome(name, cut) == .noticed, "\(role) cut to \(length)")
+      #expect(try outcome(name, cut, adaptManifest: true) == .noticed, "\(role) cut to \(length)")
+    }
+    #expect(try outcome(name, bytes + [0]) == .noticed)
+    #expect(try outcome(name, bytes + [0], adaptManifest: true) == .noticed)
+  }
+
+  /// Flips bytes of the file of `role` anywhere behind the header, and some in every section: chance
+  /// would miss small ones.
+  fileprivate func expectFlipsNoticed(
+    _ role: String, random count: Int, perSection: Int
+  ) throws {
+    let name = name(role)
+    let bytes = try #require(files[name])
+    let parts = SegmentImage(bytes).parts
+    var padding = [Bool](repeating: true, count: bytes.count)
+    for (number, part) in parts.enumerated() {
+      let entry = 32 + 56 * number
+      let table = Int(bytes.long(entry + 32))
+      let blocks = (part.bytes.count + part.blockLength - 1) / part.blockLength
+      for place in part.offset..<(part.offset + part.bytes.count) { padding[place] = false }
+      for place in table..<(table + 4 * blocks) { padding[place] = false }
+    }
+    let seed: UInt64 = 63
+    var random = SplitMix64(seed: seed)
+    var places = (0..<count).map { _ in 4096 + Int(random.next() % UInt64(bytes.count - 4096)) }
+    for part in parts {
+      for _ in 0..<perSection where !part.bytes.isEmpty {
+        places.append(part.offset + Int(random.next() % UInt64(part.bytes.count)))
+      }
+    }
+    for place in places {
+      var flipped = bytes
+      flipped[place] ^= UInt8(1 + random.next() % 255)
+      #expect(
+        try outcome(name, flipped) == (padding[place] ? .harmless : .noticed),
+        "\(role), byte \(place), seed \(seed)")
     }
   }
 }

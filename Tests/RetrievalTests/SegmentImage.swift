@@ -44,7 +44,7 @@ struct SegmentImage {
     }
     var offsets: [Int] = []
     for part in parts {
-      pad(part.name == "vectors" ? 4096 : 64)
+      pad(["vectors", "codes", "order"].contains(part.name) ? 4096 : 64)
       offsets.append(file.count)
       file += part.bytes
     }

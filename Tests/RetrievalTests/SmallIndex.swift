@@ -14,6 +14,8 @@ final class SmallIndex: Sendable {
 
   /// Passages: synthetic ones, copies of one of them, one without text, and odd characters.
   static let shared = Result { try SmallIndex(count: 300, copies: 20) }
+  /// One with just enough passages for compact codes.
+  static let coded = Result { try SmallIndex(count: 1030, copies: 20) }
   /// A larger one, for searching.
   static let large = Result { try SmallIndex(count: 2400, copies: 120) }
 

@@ -1,4 +1,5 @@
 import Formats
+import Foundation
 import Indexing
 import Platform
 import Retrieval
@@ -156,6 +157,43 @@ import Testing
     let first = String(decoding: try FileSystem.read(graph), as: UTF8.self).split(separator: "\n")[
       0]
     #expect(first.hasPrefix(#"{"_id": "p0\"", "links": ["#))
+  }
+}
+
+@Suite struct GraphExportTests {
+  /// Nodes of a coded graph are not numbered like passages; what is written must be about passages.
+  @Test func `links name the passages that are near, in the order of the corpus`() throws {
+    let folder = try TemporaryFolder("graph-export")
+    let index = try PassageIndex(path: try SmallIndex.coded.get().path)
+    let path = folder.path + "/graph.jsonl"
+    #expect(try IndexExport.graph(of: index, to: path) == index.count)
+    struct Line: Decodable {
+      var _id: String
+      var links: [String]
+    }
+    let lines = try String(decoding: try FileSystem.read(path), as: UTF8.self)
+      .split(separator: "\n").map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+    #expect(try lines.map(\._id) == (0..<index.count).map { try index.id($0) })
+    func similarity(_ a: Int, _ b: Int) throws -> Float {
+      zip(try index.vector(a), try index.vector(b)).reduce(0) { $0 + $1.0 * $1.1 }
+    }
+    var (linked, random) = (Float(0), Float(0))
+    var count: Float = 0
+    for number in stride(from: 0, to: index.count, by: 10) {
+      for link in lines[number].links {
+        linked += try similarity(number, try #require(try index.number(of: link)))
+        random += try similarity(number, (number * 31 + 7) % index.count)
+        count += 1
+      }
+      let nearest = try index.search(index.vector(number), k: 2, mode: .exact)[0]
+      let other = try #require(nearest.first { $0.number != number })
+      // The nearest may have been passed over for one nearer to it, but not for strangers.
+      let best = try lines[number].links.map {
+        try similarity(number, try #require(try index.number(of: $0)))
+      }.max()
+      #expect(try #require(best) >= other.score * 0.9)
+    }
+    #expect(linked / count > random / count + 0.05)
   }
 }
 

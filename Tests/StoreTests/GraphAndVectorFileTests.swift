@@ -38,9 +38,13 @@ import Testing
     #expect(abs(Double(file.largestNorm) - (norms.max() ?? 0)) < 1e-4)
   }
 
-  @Test(arguments: [0, 1, 129, 3000])
-  func `a graph read back walks as the one in memory, at any thread count`(count: Int) throws {
-    let vectors = VectorSet(randomVectors(count: count, dimension: 8, seed: 2), dimension: 8)
+  /// From 1024 vectors of 32 dimensions on there are codes.
+  @Test(arguments: [(0, 8), (1, 8), (129, 8), (3000, 8), (3000, 37)])
+  func `a graph read back walks as the one in memory, at any thread count`(
+    count: Int, dimension: Int
+  ) throws {
+    let vectors = VectorSet(
+      randomVectors(count: count, dimension: dimension, seed: 2), dimension: dimension)
     let output = try HNSWBuilder.build(
       vectors, parameters: HNSWParameters(m: 4, efConstruction: 30), threads: 2)
     try GraphFileWriter.write(output, to: folder.path + "/two.seg", threads: 2)
@@ -57,13 +61,53 @@ import Testing
       }
     }
     try file.graph.verifyLists()
-    let queries = randomVectors(count: 20, dimension: 8, seed: 3)
+    #expect((file.graph.codes == nil) == (dimension == 8))
+    let queries = randomVectors(count: 20, dimension: dimension, seed: 3)
     for q in 0..<20 {
-      let query = Array(queries[(q * 8)..<(q * 8 + 8)])
+      let query = Array(queries[(q * dimension)..<((q + 1) * dimension)])
       #expect(
         try file.graph.search(
           query, vectors: vectors, k: 10, efSearch: 40, scratch: SearchScratch())
           == graph.search(query, vectors: vectors, k: 10, efSearch: 40, scratch: SearchScratch()))
+    }
+  }
+
+  /// Checksums stop accidents; whoever writes a file with good ones may put anything into it.
+  @Test func `forged codes, books and orders give answers or errors`() throws {
+    let vectors = VectorSet(randomVectors(count: 1500, dimension: 32, seed: 5), dimension: 32)
+    var output = try HNSWBuilder.build(vectors, parameters: HNSWParameters(m: 4), threads: 2)
+    let codes = try #require(output.codes)
+    let query = randomVectors(count: 1, dimension: 32, seed: 6)
+    let path = folder.path + "/graph.seg"
+    func search() throws -> [Neighbor] {
+      try GraphFileWriter.write(output, to: path, threads: 1)
+      return try GraphFile(path: path).graph.search(
+        query, vectors: vectors, k: 10, efSearch: 40, scratch: SearchScratch())
+    }
+    #expect(try search().count == 10)
+    for value in [0, 1, -1, .nan, .infinity, 3e38, .leastNonzeroMagnitude] as [Float] {
+      let book = try #require(
+        CodeBook(
+          dimension: 32, metric: .innerProduct, blocks: codes.book.blocks, mean: codes.book.mean,
+          axes: codes.book.axes.map { _ in value > 1 ? 2047 : 0 },
+          steps: codes.book.steps.map { _ in value }))
+      output.codes = try CodeSet(
+        vectors, nodes: output.vectorOfNode, book: book, threads: 1)
+      do {
+        let found = try search()
+        #expect(found.count == 10 && found.allSatisfy { $0.id < 1500 })
+      } catch {
+        #expect((error as? RetortError)?.code == .badData)
+      }
+    }
+    output.codes = codes
+    output.vectorOfNode[700..<900] = ArraySlice(repeating: UInt32.max, count: 200)
+    output.vectorOfNode[0..<100] = ArraySlice(repeating: 1500, count: 100)
+    do {
+      let found = try search()
+      #expect(found.allSatisfy { $0.id < 1500 })
+    } catch {
+      #expect((error as? RetortError)?.code == .badData)
     }
   }
 

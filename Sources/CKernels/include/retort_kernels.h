@@ -5,6 +5,7 @@
 
 #include "retort_activation.h"
 #include "retort_checksum.h"
+#include "retort_codes.h"
 #include "retort_cpu.h"
 #include "retort_distance.h"
 #include "retort_matrix.h"
