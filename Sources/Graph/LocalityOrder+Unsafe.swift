@@ -44,13 +44,15 @@ package enum LocalityOrder {
         split(ids, count: vectors.count, values, width: width)
       }
     }
+    try Interruption.check()
     return ids
   }
 
   private static func split(
     _ ids: UnsafeMutablePointer<UInt32>, count: Int, _ values: UnsafePointer<Float>, width: Int
   ) {
-    guard count > leaf else { return }
+    // Millions take seconds; whoever asked to stop does not want the order.
+    guard count > leaf, !Interruption.isRequested else { return }
     var widest = 0
     var largest: Float = -1
     let step = max(count / sample, 1)
