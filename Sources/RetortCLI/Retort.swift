@@ -9,7 +9,7 @@ struct RetortCommand: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       IndexCommand.self, EncodeCommand.self, SearchCommand.self, EvalCommand.self,
-      RecallCommand.self, ModelCommand.self,
+      RecallCommand.self, TrainCommand.self, ModelCommand.self,
     ]
   )
 }

@@ -1,3 +1,4 @@
+import Distillation
 import Formats
 import Models
 import Platform
@@ -102,6 +103,21 @@ import Testing
       "word 5")
     #expect(words[48..<56].allSatisfy { $0 == 0 })
     #expect(abs(norm(gradients.flatMap(\.values)) - 109.629971) <= 0.02)
+  }
+
+  @Test func `five steps of Adam give the golden losses and weights`() throws {
+    let (_, model) = try model()
+    var adam = Adam(model.parameters)
+    let rates = Dictionary(
+      uniqueKeysWithValues: Parameter.Group.allCases.map { ($0, 1e-3) })
+    for golden in [1.783678, 0.204718, 0.053888, 0.374738, 0.398615] {
+      let (loss, gradients) = step(model)
+      #expect(abs(loss - golden) <= 3e-4)
+      adam.step(gradients: gradients, rates: rates, threads: 2)
+    }
+    close(
+      model.parameters.items[0].values.values[40..<48],
+      [-0.054766, 0.279034, 0.477725, 0.459436, 0.222828, -0.12282, -0.407809, -0.500464], "word 5")
   }
 
   @Test func `a saved student is loaded by the encoder and gives the same scores`() throws {
