@@ -42,7 +42,9 @@ package final class Tape {
 
   /// Memory that outlives a tape: activations, and scratch for every thread.
   package final class Memory {
-    let activations = Workspace()
+    /// By width: batches differ in rows, and a buffer of one width that served another would have to
+    /// grow to the widest.
+    private var activations: [Int: Workspace] = [:]
     let scratch: [Workspace]
     let threads: Int
 
@@ -53,7 +55,13 @@ package final class Tape {
     }
 
     /// Bytes held.
-    package var bytes: Int { scratch.reduce(activations.bytes) { $0 + $1.bytes } }
+    package var bytes: Int { (scratch + activations.values).reduce(0) { $0 + $1.bytes } }
+
+    fileprivate func matrix(rows: Int, columns: Int) -> Matrix {
+      let pool = activations[columns] ?? Workspace()
+      activations[columns] = pool
+      return pool.matrix(rows: rows, columns: columns)
+    }
   }
 
   /// What is trained.
@@ -104,7 +112,7 @@ package final class Tape {
   }
 
   func matrix(rows: Int, columns: Int) -> Matrix {
-    memory.activations.matrix(rows: rows, columns: columns)
+    memory.matrix(rows: rows, columns: columns)
   }
 
   /// Calls `body` for all rows in blocks, on all threads.
