@@ -150,4 +150,20 @@ import Testing
       #expect(abs(slope - length) <= 0.02 * length, "\(parameter.tensors[0].name)")
     }
   }
+
+  @Test func `batches of many sizes need no more memory than the largest`() {
+    let network = SmallNetwork(width: 16, heads: 2, inner: 64, activation: .geluErf, seed: 7)
+    func run(_ memory: Tape.Memory, tokens: Int) {
+      let batch = SmallNetwork.batch(Array(repeating: 20, count: tokens / 20), seed: 7)
+      let tape = Tape(network.parameters, gradients: network.parameters.zeros(), memory: memory)
+      let value = network.forward(TapeOperators(tape), batch, .mean)
+      tape.backward(
+        from: value, seed: Matrix(rows: batch.count, columns: 3, values: coefficients(batch)))
+    }
+    let (used, fresh) = (Tape.Memory(threads: 1), Tape.Memory(threads: 1))
+    run(fresh, tokens: 4000)
+    var random = SplitMix64(seed: 8)
+    for _ in 0..<30 { run(used, tokens: 2000 + Int(random.next() % 100) * 20) }
+    #expect(Double(used.bytes) <= 1.3 * Double(fresh.bytes))
+  }
 }
