@@ -40,7 +40,8 @@ let package = Package(
 
     // MARK: Rooms, from the top down
     .target(
-      name: "Distillation", dependencies: ["Models", "Tensors", "Formats", "Platform", "CKernels"]),
+      name: "Distillation",
+      dependencies: ["Models", "Evaluation", "Tensors", "Formats", "Platform", "CKernels"]),
     .target(
       name: "Retrieval",
       dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),

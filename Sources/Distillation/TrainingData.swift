@@ -54,6 +54,15 @@ package struct TrainingData: Sendable {
     scores.isEmpty ? [] : [Double(scores[number].positive), Double(scores[number].negative)]
   }
 
+  /// What the file calls a triple's query and passages.
+  func columns(_ number: Int) -> [String] {
+    let triple = triples[number]
+    return [
+      queryNames[Int(triple.query)], passageNames[Int(triple.positive)],
+      passageNames[Int(triple.negative)],
+    ]
+  }
+
   /// A triple as a person finds it in the files.
   func name(_ number: Int) -> String {
     let triple = triples[number]

@@ -131,15 +131,21 @@ public final class CrossEncoder: Sendable {
     }
   }
 
+  /// Scores pairs of texts, in order, and counts those that were longer than the model takes.
+  package func score(
+    texts: [(query: String, passage: String)], threads: Int
+  ) throws(RetortError) -> (scores: [Float], truncated: Int) {
+    guard let tokenizer else { return ([], 0) }
+    let pairs = texts.map { tokenizer.encodePair($0.query, $0.passage, maxLength: maxLength) }
+    let scores = try score(
+      pairs.map { TokenizedPair(ids: $0.ids, types: $0.types) }, threads: threads)
+    return (scores, pairs.count(where: \.isTruncated))
+  }
+
   /// Scores every passage for `query`, in order.
   public func score(
     query: String, passages: [String], threads: Int
   ) throws(RetortError) -> [Float] {
-    guard let tokenizer else { return [] }
-    let pairs = passages.map { passage in
-      let pair = tokenizer.encodePair(query, passage, maxLength: maxLength)
-      return TokenizedPair(ids: pair.ids, types: pair.types)
-    }
-    return try score(pairs, threads: threads)
+    try score(texts: passages.map { (query, $0) }, threads: threads).scores
   }
 }
