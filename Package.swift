@@ -28,7 +28,8 @@ let package = Package(
         "Indexing", "Retrieval", "Evaluation", "Store", "Models", "Formats", "Platform",
       ]),
     .executableTarget(
-      name: "RetortCLI", dependencies: ["Retort", "Hub", "Platform", argumentParser, "CEdit"]),
+      name: "RetortCLI",
+      dependencies: ["Retort", "Distillation", "Hub", "Platform", argumentParser, "CEdit"]),
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
       name: "RetortBench",
@@ -38,6 +39,9 @@ let package = Package(
       ]),
 
     // MARK: Rooms, from the top down
+    .target(
+      name: "Distillation",
+      dependencies: ["Models", "Evaluation", "Tensors", "Formats", "Platform", "CKernels"]),
     .target(
       name: "Retrieval",
       dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
@@ -68,7 +72,7 @@ let package = Package(
     .testTarget(name: "TextTests", dependencies: ["Text"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(name: "HubTests", dependencies: ["Hub", "Platform", "RetortCLI", "TestSupport"]),
-    .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"]),
+    .testTarget(name: "ModelsTests", dependencies: ["Models", "Distillation", "TestSupport"]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
     .testTarget(name: "StoreTests", dependencies: ["Store", "Graph", "TestSupport"]),
     .testTarget(
@@ -77,6 +81,11 @@ let package = Package(
         "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
       ]),
     .testTarget(name: "RetortTests", dependencies: ["Retort", "TestSupport"]),
+    .testTarget(
+      name: "DistillationTests",
+      dependencies: [
+        "Distillation", "RetortCLI", "Models", "Tensors", "Formats", "TestSupport",
+      ]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "RetortCLITests",

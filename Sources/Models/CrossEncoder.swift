@@ -17,15 +17,64 @@ public struct TokenizedPair: Sendable {
   }
 }
 
+/// The network of BERT_CAT: an encoder and what makes one score of its [CLS] vector.
+struct CrossEncoderNetwork: Sendable {
+  var transformer: Transformer
+  /// The pooler (BERT, ALBERT), or the hidden layer of `DistilBertForSequenceClassification`.
+  var pooler: (name: String, weights: LinearWeights, function: Activation)?
+  /// [1 × d].
+  var head: LinearWeights
+
+  init(_ configuration: ModelConfiguration, _ reader: inout WeightReader) throws(RetortError) {
+    let width = configuration.width
+    transformer = try Transformer(configuration, &reader)
+    pooler = try Self.pooler(configuration, &reader)
+    head = try reader.head("classifier", outputs: 1, inputs: width)
+  }
+
+  /// With a head of its own, where the file has none.
+  init(transformer: Transformer, pooler: (String, LinearWeights, Activation)?, head: LinearWeights)
+  {
+    self.transformer = transformer
+    self.pooler = pooler.map { (name: $0.0, weights: $0.1, function: $0.2) }
+    self.head = head
+  }
+
+  static func pooler(
+    _ configuration: ModelConfiguration, _ reader: inout WeightReader
+  ) throws(RetortError) -> (name: String, weights: LinearWeights, function: Activation)? {
+    let width = configuration.width
+    if let name = TensorNames(configuration.architecture).pooler {
+      return (name, try reader.linear(name, outputs: width, inputs: width), .tanh)
+    }
+    guard reader.hasHead("pre_classifier.weight") else { return nil }
+    return (
+      "pre_classifier", try reader.head("pre_classifier", outputs: width, inputs: width), .relu
+    )
+  }
+
+  /// The same network with the products of its encoder packed.
+  var packed: CrossEncoderNetwork {
+    var result = self
+    result.transformer = transformer.packed(.float32)
+    return result
+  }
+
+  /// One score per sequence of the batch, [sequences × 1].
+  func forward<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch) -> Ops.Value {
+    var z = transformer.firstTokens(ops, batch)
+    if let pooler { z = ops.activate(ops.linear(z, pooler.weights), pooler.function) }
+    return ops.linear(z, head)
+  }
+}
+
 /// BERT_CAT: a score for a query and a passage read together.
 ///
 /// One linear unit over the pooler's output (BERT, ALBERT), over the raw [CLS] vector
 /// (DistilBERT), or over the hidden layer that `DistilBertForSequenceClassification` adds
 /// (`pre_classifier`, ReLU). The score is an unbounded logit.
 public final class CrossEncoder: Sendable {
-  private let transformer: Transformer
-  private let pooler: (weights: LinearWeights, function: Activation)?
-  private let head: LinearWeights
+  private let network: CrossEncoderNetwork
   private let tokenizer: Tokenizer?
   private let runner = MicroBatchRunner()
 
@@ -41,28 +90,19 @@ public final class CrossEncoder: Sendable {
   package init(directory: String, maxLength: Int?, tokenizes: Bool) throws(RetortError) {
     let model = try ModelFiles(directory)
     let configuration = try ModelConfiguration(model)
-    let width = configuration.width
     tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
     self.maxLength = try MaxLength.decide(
       model, positions: configuration.positions,
       declared: tokenizer?.declaredMaxLength ?? .init(), asked: maxLength
     ).value
     var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
-    transformer = try Transformer(configuration, &reader).packed(.float32)
-    if let name = TensorNames(configuration.architecture).pooler {
-      pooler = (try reader.linear(name, outputs: width, inputs: width), .tanh)
-    } else if reader.hasHead("pre_classifier.weight") {
-      pooler = (try reader.head("pre_classifier", outputs: width, inputs: width), .relu)
-    } else {
-      pooler = nil
-    }
     if let outputs = reader.headRows("classifier.weight"), outputs != 1 {
       throw RetortError(
         .dimensionMismatch,
         "has a classifier of \(outputs) outputs; a re-ranker needs one score: use a model trained "
           + "for ranking", path: directory)
     }
-    head = try reader.head("classifier", outputs: 1, inputs: width)
+    network = try CrossEncoderNetwork(configuration, &reader).packed
     try tokenizer?.check(against: configuration, directory: directory)
     let highestType = tokenizer?.encodePair("a", "b", maxLength: 8).types.max() ?? 0
     guard configuration.types == 0 || highestType < configuration.types else {
@@ -74,18 +114,11 @@ public final class CrossEncoder: Sendable {
     }
   }
 
-  /// One score per sequence of the batch, [sequences × 1].
-  package func forward<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch) -> Ops.Value {
-    var z = ops.rows(transformer.forward(ops, batch), batch.firstRows)
-    if let pooler { z = ops.activate(ops.linear(z, pooler.weights), pooler.function) }
-    return ops.linear(z, head)
-  }
-
   /// Scores pairs of ids, in order; the same bytes for every number of threads.
   ///
   /// Ids must lie in the vocabulary. A pair longer than the position table loses its middle.
   public func score(_ pairs: [TokenizedPair], threads: Int) throws(RetortError) -> [Float] {
-    let limit = transformer.configuration.positions
+    let limit = network.transformer.configuration.positions
     return try runner.run(
       lengths: pairs.map { min($0.ids.count, limit) }, width: 1, threads: threads
     ) { ops, indices in
@@ -94,19 +127,25 @@ public final class CrossEncoder: Sendable {
         let pair = pairs[index]
         batch.append(pair.ids.cut(to: limit), types: pair.types.cut(to: limit))
       }
-      return forward(ops, batch)
+      return network.forward(ops, batch)
     }
+  }
+
+  /// Scores pairs of texts, in order, and counts those that were longer than the model takes.
+  package func score(
+    texts: [(query: String, passage: String)], threads: Int
+  ) throws(RetortError) -> (scores: [Float], truncated: Int) {
+    guard let tokenizer else { return ([], 0) }
+    let pairs = texts.map { tokenizer.encodePair($0.query, $0.passage, maxLength: maxLength) }
+    let scores = try score(
+      pairs.map { TokenizedPair(ids: $0.ids, types: $0.types) }, threads: threads)
+    return (scores, pairs.count(where: \.isTruncated))
   }
 
   /// Scores every passage for `query`, in order.
   public func score(
     query: String, passages: [String], threads: Int
   ) throws(RetortError) -> [Float] {
-    guard let tokenizer else { return [] }
-    let pairs = passages.map { passage in
-      let pair = tokenizer.encodePair(query, passage, maxLength: maxLength)
-      return TokenizedPair(ids: pair.ids, types: pair.types)
-    }
-    return try score(pairs, threads: threads)
+    try score(texts: passages.map { (query, $0) }, threads: threads).scores
   }
 }

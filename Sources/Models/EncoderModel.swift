@@ -82,7 +82,8 @@ package struct EncoderModel: Sendable {
       try MicroBatchRunner().run(
         lengths: probe.map(\.count), width: transformer.configuration.width, threads: 1
       ) { ops, indices in
-        pool(ops, transformer, decisions.pooling.value, RaggedBatch(indices.map { probe[$0] }))
+        transformer.pooled(
+          ops, RaggedBatch(indices.map { probe[$0] }), by: decisions.pooling.value)
       }
     }
     let expected = try vectors(reference)
@@ -110,19 +111,9 @@ package struct EncoderModel: Sendable {
       ? "1.0000" : "0." + String(repeating: "0", count: 4 - digits.count) + digits
   }
 
-  private static func pool<Ops: Operators>(
-    _ ops: Ops, _ transformer: Transformer, _ pooling: Pooling, _ batch: RaggedBatch
-  ) -> Ops.Value {
-    let hidden = transformer.forward(ops, batch)
-    return switch pooling {
-    case .cls: ops.rows(hidden, batch.firstRows)
-    case .mean: ops.mean(hidden, offsets: batch.offsets)
-    }
-  }
-
   /// One vector per sequence of the batch, [sequences × dimension].
   package func forward<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch) -> Ops.Value {
-    let pooled = Self.pool(ops, transformer, pooling, batch)
+    let pooled = transformer.pooled(ops, batch, by: pooling)
     return normalize ? ops.normalize(pooled) : pooled
   }
 

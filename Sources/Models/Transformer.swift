@@ -47,15 +47,20 @@ package struct Transformer: Sendable {
     return ops.linear(x, embeddingProjection)
   }
 
-  /// Layer `index` over `x`, [tokens × d].
+  /// Layer `index` over `x`, [tokens × d]; of `rows` alone where they are given.
   package func apply<Ops: Operators>(
-    layer index: Int, _ ops: Ops, _ x: Ops.Value, _ batch: RaggedBatch
+    layer index: Int, _ ops: Ops, _ x: Ops.Value, _ batch: RaggedBatch, rows: [Int32]? = nil
   ) -> Ops.Value {
     let layer = layers[index]
-    let attended = ops.attention(
+    var attended = ops.attention(
       ops.linear(x, layer.attention), heads: configuration.heads, offsets: batch.offsets)
+    var residual = x
+    if let rows {
+      attended = ops.rows(attended, rows)
+      residual = ops.rows(x, rows)
+    }
     let middle = ops.project(
-      attended, layer.attentionOutput, residual: x, layer.attentionNorm)
+      attended, layer.attentionOutput, residual: residual, layer.attentionNorm)
     return ops.feedForward(
       middle, inner: layer.inner, configuration.activation, output: layer.output, layer.outputNorm)
   }
@@ -65,6 +70,28 @@ package struct Transformer: Sendable {
     var x = embed(ops, batch)
     for index in layers.indices { x = apply(layer: index, ops, x, batch) }
     return x
+  }
+}
+
+extension Transformer {
+  /// The last layer's output of the first token of every sequence, [sequences × d].
+  ///
+  /// Behind its attention the last layer works on those rows alone: nobody asks for the others.
+  package func firstTokens<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch) -> Ops.Value {
+    var x = embed(ops, batch)
+    for index in layers.indices.dropLast() { x = apply(layer: index, ops, x, batch) }
+    guard let last = layers.indices.last else { return ops.rows(x, batch.firstRows) }
+    return apply(layer: last, ops, x, batch, rows: batch.firstRows)
+  }
+
+  /// One vector per sequence, [sequences × d].
+  package func pooled<Ops: Operators>(
+    _ ops: Ops, _ batch: RaggedBatch, by pooling: Pooling
+  ) -> Ops.Value {
+    switch pooling {
+    case .cls: firstTokens(ops, batch)
+    case .mean: ops.mean(forward(ops, batch), offsets: batch.offsets)
+    }
   }
 }
 

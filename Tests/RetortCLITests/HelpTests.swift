@@ -7,7 +7,7 @@ import Testing
   static let commands: [[String]] = [
     ["index", "build"], ["index", "add"], ["index", "delete"], ["index", "merge"],
     ["index", "export"], ["index", "info"], ["index", "verify"], ["encode"], ["search"], ["eval"],
-    ["recall"],
+    ["recall"], ["teach"], ["ensemble"], ["train"],
     ["model", "info"], ["model", "pull"],
   ]
 

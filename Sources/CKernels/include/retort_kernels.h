@@ -9,5 +9,6 @@
 #include "retort_cpu.h"
 #include "retort_distance.h"
 #include "retort_matrix.h"
+#include "retort_training.h"
 
 #endif

@@ -1,0 +1,167 @@
+import Formats
+import Foundation
+import Platform
+import Tensors
+
+/// Where training stands, beside weights and moments.
+struct TrainingCursor: Codable, Equatable {
+  /// Steps taken.
+  var step: Int
+  /// A running mean of the loss, to tell when it explodes; nil before the first step.
+  var smoothedLoss: Double?
+}
+
+/// The unfinished work of a training run: folders of checkpoints beside the output.
+///
+/// A checkpoint is a folder `step-N` with `weights.safetensors`, `moments.safetensors` and
+/// `state.json`, which has the checksums of both; it appears when it is complete. The last two are
+/// kept, so that a damaged one costs no more than the steps since the one before.
+struct CheckpointStore {
+  let folder: String
+  private static let kept = 2
+  private static let weights = "weights.safetensors"
+  private static let moments = "moments.safetensors"
+  private static let state = "state.json"
+
+  /// What is written to `state.json`.
+  private struct State: Codable {
+    var version = 1
+    var cursor: TrainingCursor
+    var plan: TrainingPlan
+    var checksums: [String: String]
+  }
+
+  init(output: String) { folder = output + ".checkpoints" }
+
+  var exists: Bool { FileSystem.kind(of: folder) == .folder }
+
+  /// The log of the run.
+  var logPath: String { folder + "/log.jsonl" }
+
+  /// Steps of the checkpoints, newest first.
+  private func steps() throws(RetortError) -> [Int] {
+    try FileSystem.names(in: folder).compactMap { name in
+      name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil
+    }.sorted(by: >)
+  }
+
+  private func path(_ step: Int) -> String { folder + "/step-\(step)" }
+
+  // MARK: Writing
+
+  /// Writes a checkpoint and drops those that are no longer needed.
+  func save(
+    _ cursor: TrainingCursor, _ plan: TrainingPlan, _ parameters: ParameterList, _ optimizer: Adam
+  ) throws(RetortError) {
+    let partial = folder + "/partial"
+    try FileSystem.removeTree(partial)
+    try FileSystem.makeFolder(partial)
+    var writer = SafeTensorsWriter()
+    try parameters.add(to: &writer)
+    try writer.write(to: partial + "/" + Self.weights)
+    writer = SafeTensorsWriter()
+    try parameters.add(optimizer.first, suffix: ".first", to: &writer)
+    try parameters.add(optimizer.second, suffix: ".second", to: &writer)
+    try writer.write(to: partial + "/" + Self.moments)
+    var checksums: [String: String] = [:]
+    for name in [Self.weights, Self.moments] {
+      checksums[name] = try Self.checksum(partial + "/" + name)
+    }
+    let state = State(cursor: cursor, plan: plan, checksums: checksums)
+    try FileSystem.replace(partial + "/" + Self.state, with: try encodedJSON(state))
+    try FileSystem.syncFolder(partial)
+    try FileSystem.removeTree(path(cursor.step))
+    try FileSystem.rename(partial, to: path(cursor.step))
+    for step in try steps().dropFirst(Self.kept) { try FileSystem.removeTree(path(step)) }
+  }
+
+  // MARK: Reading
+
+  /// Puts the newest whole checkpoint into the parameters and the optimiser; nil without one.
+  ///
+  /// A damaged checkpoint is passed over with a word to `warn`; one of another plan is an error.
+  func load(
+    _ plan: TrainingPlan, _ parameters: ParameterList, _ optimizer: inout Adam,
+    warn: (String) -> Void
+  ) throws(RetortError) -> TrainingCursor? {
+    for step in try steps() {
+      let state: State
+      do throws(RetortError) {
+        state = try read(step)
+      } catch {
+        warn("the checkpoint of step \(step) is damaged (\(error)); going back to the one before")
+        continue
+      }
+      if let difference = plan.difference(from: state.plan) {
+        throw RetortError(
+          .usage,
+          "belongs to another run (\(difference)); repeat that run's options, or start again with "
+            + "--overwrite", path: folder)
+      }
+      try parameters.read(from: SafeTensors(path: path(step) + "/" + Self.weights))
+      let moments = try SafeTensors(path: path(step) + "/" + Self.moments)
+      try parameters.read(optimizer.first, suffix: ".first", from: moments)
+      try parameters.read(optimizer.second, suffix: ".second", from: moments)
+      optimizer.steps = state.cursor.step
+      return state.cursor
+    }
+    return nil
+  }
+
+  private func read(_ step: Int) throws(RetortError) -> State {
+    let file = path(step) + "/" + Self.state
+    let bytes = try FileSystem.read(file, limit: 1 << 20)
+    guard let state = try? JSONDecoder().decode(State.self, from: Data(bytes)), state.version == 1,
+      state.cursor.step == step
+    else { throw RetortError(.badData, "is not the state of a checkpoint", path: file) }
+    for name in [Self.weights, Self.moments] {
+      guard try Self.checksum(path(step) + "/" + name) == state.checksums[name] else {
+        throw RetortError(
+          .checksumMismatch, "has another checksum than \(Self.state) says",
+          path: path(step) + "/" + name)
+      }
+    }
+    return state
+  }
+
+  private static func checksum(_ path: String) throws(RetortError) -> String {
+    try SHA256Digest.hexadecimal(ofFile: path, isInterrupted: { false })
+  }
+}
+
+/// What decides the bytes of the result: a run may only be resumed as itself.
+struct TrainingPlan: Codable, Equatable {
+  /// Options by name.
+  var options: [String]
+  /// The weights at the start.
+  var origin: String
+  /// The triples with their texts and scores.
+  var data: String
+
+  init(_ options: TrainingOptions, origin: String, data: String) {
+    self.options = options.deciding.map { "\($0.name) \($0.value)" }
+    self.origin = origin
+    self.data = data
+  }
+
+  /// The first difference to the plan a run was started with.
+  func difference(from started: Self) -> String? {
+    if origin != started.origin { return "--init: other weights than then" }
+    if data != started.data { return "the triples, scores or texts are not those of then" }
+    for (now, then) in zip(options, started.options) where now != then {
+      return "now \(now), then \(then)"
+    }
+    return options.count == started.options.count ? nil : "options of another version"
+  }
+}
+
+/// Indented JSON with sorted keys and a line end.
+func encodedJSON(_ value: some Encodable) throws(RetortError) -> [UInt8] {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+  do {
+    return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+  } catch {
+    throw RetortError(.badData, "cannot be written as JSON", cause: error)
+  }
+}

@@ -1,0 +1,24 @@
+import Models
+import Platform
+import Tensors
+
+/// What the trainer trains: something that turns queries with passages into scores on a tape.
+package protocol Ranker: Sendable {
+  /// Everything that is trained, in a fixed order.
+  var parameters: ParameterList { get }
+  /// What identifies the weights it started from.
+  var origin: String { get }
+  /// What was decided where files left room, one sentence each.
+  var notes: [String] { get }
+
+  /// Tokenises items; with `shared` every query is also scored with all other items' passages.
+  func batch(_ items: [RankingItem], shared: Bool, threads: Int) -> RankingBatch
+
+  /// The scores of the batch, [scores × 1], in the order of its lists.
+  func scores(_ ops: TapeOperators, _ batch: RankingBatch) -> Tape.Value
+
+  /// Writes a model directory into an existing folder.
+  func save(to folder: String) throws(RetortError)
+}
+
+extension TrainableModel: Ranker {}

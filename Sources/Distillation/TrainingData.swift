@@ -1,0 +1,235 @@
+import Formats
+import Models
+import Platform
+
+/// Triples in memory, with the texts they name.
+package struct TrainingData: Sendable {
+  /// Texts of queries and of passages.
+  private var queries: [String] = []
+  private var passages: [String] = []
+  /// What the file calls them (ids, or the texts themselves).
+  private var queryNames: [String] = []
+  private var passageNames: [String] = []
+  private var triples: [(query: Int32, positive: Int32, negative: Int32)] = []
+  private var scores: [(positive: Float, negative: Float)] = []
+  /// Triples left out because an id of theirs is unknown.
+  package private(set) var unknownTriples = 0
+  /// Bad lines skipped on request.
+  package private(set) var skippedLines = 0
+  /// What the user should know, one sentence each.
+  package private(set) var warnings: [String] = []
+  /// A digest of the triples, their scores and texts, in order.
+  package private(set) var digest = ""
+
+  /// The number of triples.
+  package var count: Int { triples.count }
+
+  /// Reads what the options name.
+  package init(_ options: TrainingOptions) throws(RetortError) {
+    try readTriples(options)
+    guard !triples.isEmpty else {
+      throw RetortError(
+        .badData, "holds no usable triple (\(skippedLines) bad lines); name a file with triples",
+        path: options.teacherScores ?? options.triples)
+    }
+    if options.namesIDs {
+      try fillTexts(options)
+    } else {
+      (queries, passages) = (queryNames, passageNames)
+    }
+    warnSigmoid()
+    digest = makeDigest()
+  }
+
+  /// A triple as texts.
+  func item(_ number: Int) -> RankingItem {
+    let triple = triples[number]
+    return RankingItem(
+      query: queries[Int(triple.query)],
+      passages: [passages[Int(triple.positive)], passages[Int(triple.negative)]])
+  }
+
+  /// The teacher's scores of a triple's passages; empty without a teacher.
+  func teacher(_ number: Int) -> [Double] {
+    scores.isEmpty ? [] : [Double(scores[number].positive), Double(scores[number].negative)]
+  }
+
+  /// What the file calls a triple's query and passages.
+  func columns(_ number: Int) -> [String] {
+    let triple = triples[number]
+    return [
+      queryNames[Int(triple.query)], passageNames[Int(triple.positive)],
+      passageNames[Int(triple.negative)],
+    ]
+  }
+
+  /// A triple as a person finds it in the files.
+  func name(_ number: Int) -> String {
+    let triple = triples[number]
+    func short(_ text: String) -> String { text.count > 40 ? text.prefix(40) + "…" : text }
+    return "(\(short(queryNames[Int(triple.query)])), "
+      + "\(short(passageNames[Int(triple.positive)])), "
+      + "\(short(passageNames[Int(triple.negative)])))"
+  }
+
+  // MARK: Reading
+
+  private mutating func readTriples(_ options: TrainingOptions) throws(RetortError) {
+    guard let path = options.teacherScores ?? options.triples else { return }
+    let reader = try TripleReader(
+      path: path, layout: options.teacherScores == nil ? .triples : .teacherScores,
+      skipBadLines: options.skipBadLines)
+    // Where both are given, the triples' file says which triples the scores must be of.
+    var order: TripleReader?
+    if options.teacherScores != nil, let triples = options.triples {
+      order = try TripleReader(
+        path: triples, layout: .triples, skipBadLines: options.skipBadLines)
+    }
+    var places = (queries: [ByteKey: Int32](), passages: [ByteKey: Int32]())
+    func place(
+      _ name: String, _ places: inout [ByteKey: Int32], _ names: inout [String]
+    ) throws(RetortError) -> Int32 {
+      let key = ByteKey(name)
+      if let known = places[key] { return known }
+      guard let fresh = Int32(exactly: names.count) else {
+        throw reader.error("more than 2³¹ different texts; train on a part of the file")
+      }
+      places[key] = fresh
+      names.append(name)
+      return fresh
+    }
+    while let triple = try reader.next() {
+      if triples.count % 4096 == 0 { try Interruption.check() }
+      if let order { try Self.match(triple, reader, order) }
+      triples.append(
+        (
+          try place(triple.query, &places.queries, &queryNames),
+          try place(triple.positive, &places.passages, &passageNames),
+          try place(triple.negative, &places.passages, &passageNames)
+        ))
+      if let score = triple.scores { scores.append((Float(score.positive), Float(score.negative))) }
+    }
+    if let order, try order.next() != nil {
+      throw order.error(
+        "the teacher's scores (\(reader.name)) end before this triple; score all triples, or leave "
+          + "--triples out to train on those that have scores")
+    }
+    skippedLines = reader.badLines
+    for line in reader.badLineReport { warnings.append("skipped " + line) }
+  }
+
+  private static func match(
+    _ scored: Triple, _ reader: TripleReader, _ order: TripleReader
+  ) throws(RetortError) {
+    guard let expected = try order.next() else {
+      throw reader.error(
+        "the triples (\(order.name)) end before this line; give the scores of these triples, or "
+          + "leave --triples out")
+    }
+    guard
+      zip(
+        [scored.query, scored.positive, scored.negative],
+        [expected.query, expected.positive, expected.negative]
+      ).allSatisfy({ ByteKey($0) == ByteKey($1) })
+    else {
+      throw reader.error(
+        "is of another triple than line \(order.lineNumber) of \(order.name); the two files must "
+          + "have the same order: leave --triples out to train on this file alone")
+    }
+  }
+
+  /// Puts texts in the places of ids; triples with an unknown id are dropped and counted.
+  private mutating func fillTexts(_ options: TrainingOptions) throws(RetortError) {
+    guard let collection = options.collection, let queryFile = options.queries else { return }
+    var texts: [String?] = Array(repeating: nil, count: queryNames.count)
+    var places = Dictionary(
+      uniqueKeysWithValues: queryNames.enumerated().map { (ByteKey($1), $0) })
+    for query in try readQueries(path: queryFile, skipBadLines: options.skipBadLines) {
+      if let place = places[ByteKey(query.id)] { texts[place] = query.text }
+    }
+    let knownQueries = texts
+    texts = Array(repeating: nil, count: passageNames.count)
+    places = Dictionary(uniqueKeysWithValues: passageNames.enumerated().map { (ByteKey($1), $0) })
+    let corpus = try CorpusReader(path: collection, skipBadLines: options.skipBadLines)
+    while let passage = try corpus.next() {
+      if let place = places[ByteKey(passage.id)] { texts[place] = passage.text }
+    }
+    queries = knownQueries.map { $0 ?? "" }
+    passages = texts.map { $0 ?? "" }
+    let usable = triples.map { triple in
+      knownQueries[Int(triple.query)] != nil && texts[Int(triple.positive)] != nil
+        && texts[Int(triple.negative)] != nil
+    }
+    unknownTriples = usable.count { !$0 }
+    guard unknownTriples > 0 else { return }
+    let first = usable.firstIndex(of: false).map(name) ?? ""
+    let share = Double(unknownTriples) / Double(usable.count)
+    let what =
+      "\(unknownTriples) of \(usable.count) triples name a query or passage that \(queryFile) and "
+      + "\(collection) do not have (first: \(first))"
+    guard share <= options.maxUnknown, unknownTriples < usable.count else {
+      throw RetortError(
+        .badData, what + "; name the right files, or allow more with --max-unknown",
+        path: options.teacherScores ?? options.triples)
+    }
+    warnings.append(what + "; they are left out")
+    if !scores.isEmpty { scores = zip(scores, usable).filter(\.1).map(\.0) }
+    triples = zip(triples, usable).filter(\.1).map(\.0)
+  }
+
+  /// Teachers write logits; probabilities make every margin small.
+  private mutating func warnSigmoid() {
+    guard scores.count >= 100,
+      scores.allSatisfy({ (0...1).contains($0.positive) && (0...1).contains($0.negative) })
+    else { return }
+    let values = scores.flatMap { [$0.positive, $0.negative] }
+    warnings.append(
+      "all \(values.count) teacher scores lie in 0...1 (\(values.min() ?? 0)...\(values.max() ?? 0)):"
+        + " they look like probabilities, where raw logits are expected")
+  }
+
+  private func makeDigest() -> String {
+    var digest = SHA256Digest()
+    func add(_ text: String) {
+      digest.update(Array(text.utf8))
+      digest.update([0])
+    }
+    for (number, triple) in triples.enumerated() {
+      add("\(triple.query) \(triple.positive) \(triple.negative)")
+      if !scores.isEmpty { add("\(scores[number].positive) \(scores[number].negative)") }
+    }
+    for text in queries { add(text) }
+    for text in passages { add(text) }
+    return hexadecimalText(digest.finalize())
+  }
+}
+
+/// The order of triples: another one every epoch, a function of seed and epoch alone.
+struct TripleOrder {
+  private let count: Int
+  private let seed: UInt64
+  private var epoch = -1
+  private var order: [Int32] = []
+
+  init(count: Int, seed: UInt64) {
+    self.count = count
+    self.seed = seed
+  }
+
+  /// The triples of `range` of the endless sequence of epochs.
+  mutating func triples(_ range: Range<Int>) -> [Int] {
+    range.map { position in
+      if position / count != epoch { shuffle(epoch: position / count) }
+      return Int(order[position % count])
+    }
+  }
+
+  private mutating func shuffle(epoch: Int) {
+    self.epoch = epoch
+    order = (0..<Int32(count)).map { $0 }
+    var random = SplitMix64(seed: Hashing.mix(seed &+ 0x5EED) ^ UInt64(epoch))
+    for last in stride(from: count - 1, to: 0, by: -1) {
+      order.swapAt(last, Int(random.next().multipliedFullWidth(by: UInt64(last + 1)).high))
+    }
+  }
+}

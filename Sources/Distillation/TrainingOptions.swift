@@ -1,0 +1,180 @@
+import Models
+import Platform
+
+/// What to train, on what, and how.
+package struct TrainingOptions: Sendable, Codable, Equatable {
+  /// The architecture.
+  package var model: RankerKind
+  /// The model directory to start from.
+  package var initial: String
+  /// Triples without a teacher.
+  package var triples: String?
+  /// Triples with a teacher's scores.
+  package var teacherScores: String?
+  /// Where passages are named by ids: their texts.
+  package var collection: String?
+  /// Where queries are named by ids: their texts.
+  package var queries: String?
+  /// The model directory to make.
+  package var output: String
+
+  /// What is made small.
+  package var loss = Loss.marginMSE
+  /// T of the losses of lists.
+  package var temperature = 1.0
+  /// How token vectors become one; nil as the start has it.
+  package var pooling: Pooling?
+  /// Tokens of a query at most.
+  package var queryLength = 32
+  /// Tokens of a passage, or of a pair, at most; nil as the start has it.
+  package var passageLength: Int?
+
+  /// Triples of a step.
+  package var batchSize = 32
+  /// Triples of a forward pass: more take more memory. Nil: all of the step.
+  package var microBatch: Int?
+  /// Steps; nil: what `epochs` needs.
+  package var steps: Int?
+  /// Passes over the triples.
+  package var epochs = 1.0
+  /// The highest learning rate.
+  package var learningRate = 7e-6
+  /// That of the embeddings, nil: the same.
+  package var embeddingRate: Double?
+  /// That of the head, nil: the same.
+  package var headRate: Double?
+  /// How the learning rate changes.
+  package var schedule = Schedule.Shape.linear
+  /// Steps of its rise.
+  package var warmup = 0
+  /// The share of a weight, times the learning rate, that a step takes away.
+  package var weightDecay = 0.0
+  /// Decays of Adam's means.
+  package var beta1 = 0.9, beta2 = 0.999
+  /// Adam's ε.
+  package var epsilon = 1e-8
+  /// The longest gradient; longer ones are scaled down. 0: any.
+  package var clipNorm = 0.0
+  /// The share of hidden values and attention probabilities that is dropped.
+  package var dropout = 0.1
+  /// Of every random choice.
+  package var seed: UInt64 = 1
+
+  /// Steps between checkpoints; 0: none but the end.
+  package var checkpointEvery = 1000
+  /// Threads; the result does not depend on them.
+  package var threads = availableProcessors()
+  /// Whether to go on with unfinished work.
+  package var resume = false
+  /// Whether to replace a finished model or drop unfinished work.
+  package var overwrite = false
+  /// Whether bad lines are skipped and counted instead of ending the work.
+  package var skipBadLines = false
+  /// The share of triples that may name unknown ids.
+  package var maxUnknown = 0.01
+
+  /// The usual values.
+  package init(model: RankerKind, initial: String, output: String) {
+    self.model = model
+    self.initial = initial
+    self.output = output
+  }
+
+  /// Whether queries and passages are named by ids.
+  var namesIDs: Bool { collection != nil || queries != nil }
+
+  func validate() throws(RetortError) {
+    func check(_ holds: Bool, _ message: String) throws(RetortError) {
+      if !holds { throw RetortError(.usage, message) }
+    }
+    func inRange(
+      _ value: Int, _ range: ClosedRange<Int>, _ name: String
+    ) throws(RetortError) {
+      try check(
+        range.contains(value),
+        "\(name) is \(value) but must lie in \(range.lowerBound)...\(range.upperBound)")
+    }
+    func positive(_ value: Double, _ name: String) throws(RetortError) {
+      try check(value.isFinite && value > 0, "\(name) is \(value) but must be a positive number")
+    }
+    try check(
+      triples != nil || teacherScores != nil,
+      "there is nothing to train on; name triples (--triples) or a teacher's scores of triples "
+        + "(--teacher-scores)")
+    try check(
+      !loss.needsTeacher || teacherScores != nil,
+      "the loss \(loss.rawValue) learns from a teacher; give --teacher-scores, or choose one of "
+        + Loss.allCases.filter { !$0.needsTeacher }.map(\.rawValue).joined(separator: ", "))
+    try check(
+      (collection == nil) == (queries == nil),
+      "ids need both --collection and --queries; without either, columns are texts")
+    try check(
+      !(loss.sharesPassages && model == .bertCat),
+      "the loss \(loss.rawValue) scores every query with every passage of the batch, which bert-cat "
+        + "cannot afford; choose another, or train bert-dot")
+    try inRange(batchSize, 1...65536, "the batch size")
+    if let microBatch { try inRange(microBatch, 1...65536, "the micro-batch") }
+    if let steps { try inRange(steps, 1...1_000_000_000, "the number of steps") }
+    try inRange(warmup, 0...1_000_000_000, "the warm-up")
+    try inRange(checkpointEvery, 0...1_000_000_000, "the distance of checkpoints")
+    try inRange(threads, 1...4096, "the number of threads")
+    try positive(epochs, "the number of epochs")
+    try positive(temperature, "the temperature")
+    try positive(learningRate, "the learning rate")
+    try positive(epsilon, "epsilon")
+    for rate in [embeddingRate, headRate] {
+      try check((rate ?? 0).isFinite && (rate ?? 0) >= 0, "a learning rate must not be negative")
+    }
+    try check((0..<1).contains(beta1) && (0..<1).contains(beta2), "beta must lie in 0..<1")
+    try check((0..<1).contains(dropout), "the dropout is \(dropout) but must lie in 0..<1")
+    try check(clipNorm.isFinite && clipNorm >= 0, "the norm to clip at must not be negative")
+    try check(weightDecay.isFinite && weightDecay >= 0, "the weight decay must not be negative")
+    try check((0...1).contains(maxUnknown), "the share of unknown ids must lie in 0...1")
+  }
+
+  /// The options that decide the weights, as a person reads them.
+  var deciding: [(name: String, value: String)] {
+    [
+      ("--model", model.rawValue), ("--loss", loss.rawValue), ("--temperature", "\(temperature)"),
+      ("--pooling", pooling?.rawValue ?? "as the start has it"),
+      ("--query-length", "\(queryLength)"),
+      ("--passage-length", passageLength.map(String.init) ?? "as the start has it"),
+      ("--batch-size", "\(batchSize)"),
+      ("--micro-batch", microBatch.map(String.init) ?? "all"),
+      ("--steps", steps.map(String.init) ?? "by --epochs"), ("--epochs", "\(epochs)"),
+      ("--learning-rate", "\(learningRate)"),
+      ("--embedding-rate", embeddingRate.map { "\($0)" } ?? "the same"),
+      ("--head-rate", headRate.map { "\($0)" } ?? "the same"),
+      ("--schedule", schedule.rawValue), ("--warmup", "\(warmup)"),
+      ("--weight-decay", "\(weightDecay)"), ("--beta1", "\(beta1)"), ("--beta2", "\(beta2)"),
+      ("--epsilon", "\(epsilon)"), ("--clip-norm", "\(clipNorm)"), ("--dropout", "\(dropout)"),
+      ("--seed", "\(seed)"),
+    ]
+  }
+}
+
+/// What training did.
+package struct TrainingReport: Sendable, Codable {
+  /// The model directory.
+  package var model = ""
+  /// Triples learned from, once.
+  package var triples = 0
+  /// Triples left out because an id of theirs is unknown.
+  package var unknownTriples = 0
+  /// Bad lines skipped on request.
+  package var skippedLines = 0
+  /// Steps taken, and those of them taken by this run.
+  package var steps = 0, stepsNow = 0
+  /// The mean loss of the first and the last tenth of this run's steps.
+  package var firstLoss = 0.0, lastLoss = 0.0
+  /// Tokens through the network by this run.
+  package var tokens = 0
+  /// Seconds of this run's steps.
+  package var seconds = 0.0
+  /// Texts of this run's batches that were cut.
+  package var truncatedTexts = 0
+  /// Bytes of activations per token of the largest forward pass.
+  package var bytesPerToken = 0
+  /// Peak resident memory of the process in bytes, 0 where unknown.
+  package var peakBytes = 0
+}

@@ -1,0 +1,148 @@
+import ArgumentParser
+import Distillation
+import Models
+import Retort
+
+/// What `retort train` reads.
+struct TrainDataArguments: ParsableArguments {
+  @Option(help: "Triples: query, positive and negative passage, separated by TAB.")
+  var triples: String?
+
+  @Option(
+    help: """
+      Triples behind a teacher's scores of the positive and the negative passage. Given as well, \
+      --triples must list the same triples in the same order.
+      """)
+  var teacherScores: String?
+
+  @Option(help: "The passages' texts, where columns are ids: tsv, JSON lines or a BEIR folder.")
+  var collection: String?
+
+  @Option(help: "The queries' texts, where columns are ids: tsv, JSON lines or a BEIR folder.")
+  var queries: String?
+
+  @Option(help: "The share of triples that may name unknown ids; they are left out.")
+  var maxUnknown = 0.01
+
+  @Flag(help: "Skip and count lines that cannot be read instead of stopping at the first.")
+  var skipBadLines = false
+
+  func apply(to options: inout TrainingOptions) {
+    options.triples = triples
+    options.teacherScores = teacherScores
+    options.collection = collection
+    options.queries = queries
+    options.maxUnknown = maxUnknown
+    options.skipBadLines = skipBadLines
+  }
+}
+
+/// What `retort train` makes of texts.
+struct TrainModelArguments: ParsableArguments {
+  @Option(help: "bert-dot: cls or mean (default: what the start says). Never normalised.")
+  var pooling: Pooling?
+
+  @Option(help: "bert-dot: tokens of a query at most, special ones included.")
+  var queryLength = 32
+
+  @Option(
+    help: """
+      Tokens of a passage (bert-cat: of a query with its passage) at most (default: what the start \
+      says).
+      """)
+  var passageLength: Int?
+
+  @Option(help: "The share of hidden values and of attention probabilities dropped in a step.")
+  var dropout = 0.1
+
+  func apply(to options: inout TrainingOptions) {
+    options.pooling = pooling
+    options.queryLength = queryLength
+    options.passageLength = passageLength
+    options.dropout = dropout
+  }
+}
+
+/// How `retort train` learns.
+struct TrainLearningArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "What is made small: " + Loss.allCases.map(\.rawValue).joined(separator: ", ") + "."))
+  var loss = Loss.marginMSE
+
+  @Option(help: "The temperature of list-kl, listnet and infonce.")
+  var temperature = 1.0
+
+  @Option(help: "Triples of a step.")
+  var batchSize = 32
+
+  @Option(
+    help: """
+      Triples that go through the network together, which decides the memory; gradients of a step \
+      are summed (default: all).
+      """)
+  var microBatch: Int?
+
+  @Option(help: "Passes over the triples.")
+  var epochs = 1.0
+
+  @Option(help: "Steps, in place of --epochs.")
+  var steps: Int?
+
+  @Option(help: "The highest learning rate.")
+  var learningRate = 7e-6
+
+  @Option(help: "The learning rate of embeddings (default: the same).")
+  var embeddingRate: Double?
+
+  @Option(help: "The learning rate of the head of bert-cat (default: the same).")
+  var headRate: Double?
+
+  @Option(help: "How the learning rate goes on after the warm-up: linear or cosine to 0, constant.")
+  var schedule = Schedule.Shape.linear
+
+  @Option(help: "Steps in which the learning rate rises to its highest.")
+  var warmup = 0
+
+  @Option(help: "AdamW's weight decay; 0 is Adam. Biases and normalisations do not decay.")
+  var weightDecay = 0.0
+
+  @Option(help: "Adam's decay of the mean of gradients.")
+  var beta1 = 0.9
+
+  @Option(help: "Adam's decay of the mean of squared gradients.")
+  var beta2 = 0.999
+
+  @Option(help: "Adam's epsilon.")
+  var epsilon = 1e-8
+
+  @Option(help: "Scale longer gradients down to this norm; 0 for never.")
+  var clipNorm = 0.0
+
+  @Option(help: "Decides the order of triples, dropout, and a head that the start lacks.")
+  var seed: UInt64 = 1
+
+  func apply(to options: inout TrainingOptions) {
+    options.loss = loss
+    options.temperature = temperature
+    options.batchSize = batchSize
+    options.microBatch = microBatch
+    options.epochs = epochs
+    options.steps = steps
+    options.learningRate = learningRate
+    options.embeddingRate = embeddingRate
+    options.headRate = headRate
+    options.schedule = schedule
+    options.warmup = warmup
+    options.weightDecay = weightDecay
+    options.beta1 = beta1
+    options.beta2 = beta2
+    options.epsilon = epsilon
+    options.clipNorm = clipNorm
+    options.seed = seed
+  }
+}
+
+extension RankerKind: ExpressibleByArgument {}
+extension Loss: ExpressibleByArgument {}
+extension Schedule.Shape: ExpressibleByArgument {}

@@ -1,0 +1,94 @@
+import ArgumentParser
+import Distillation
+import Models
+import Platform
+import Retort
+
+/// `retort train`: triples in, a model directory out.
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Train a ranker from triples, alone or by a teacher's scores.",
+    discussion: """
+      Starts from the weights of a model folder and writes a new one, which `retort index build \
+      --model`, transformers and sentence-transformers load.
+
+        retort train --model bert-dot --init minilm --teacher-scores scores.tsv -o student
+        retort train --model bert-cat --init minilm --triples triples.tsv --loss ranknet -o teacher
+
+      A line of --triples is `query TAB positive TAB negative`; one of --teacher-scores has the \
+      teacher's two scores (raw logits) before these. Columns are texts, or ids if --collection and \
+      --queries are given.
+
+      A run that is interrupted or killed keeps checkpoints in NAME.checkpoints: run the same \
+      command with --resume. The weights' bytes depend on the input and these options alone, not on \
+      --threads or interruptions.
+      """)
+
+  @Option(help: "bert-dot: vectors and their inner product; bert-cat: query and passage in one.")
+  var model: RankerKind
+
+  @Option(name: .customLong("init"), help: "The model to start from: a folder, or a fetched one.")
+  var initial: String
+
+  @Option(name: .shortAndLong, help: "The model folder to make.")
+  var output: String
+
+  @OptionGroup(title: "Data") var data: TrainDataArguments
+  @OptionGroup(title: "Model") var network: TrainModelArguments
+  @OptionGroup(title: "Learning") var learning: TrainLearningArguments
+
+  @Option(help: "Steps between checkpoints; 0 for none.")
+  var checkpointEvery = 1000
+
+  @OptionGroup var threading: ThreadArguments
+
+  @Flag(help: "Go on with a run that did not finish; does nothing where it did.")
+  var resume = false
+
+  @Flag(help: "Replace a finished model, or start again.")
+  var overwrite = false
+
+  @Flag(help: "No progress, only warnings and errors.")
+  var quiet = false
+
+  @Flag(help: "Print the report as JSON on standard output.")
+  var json = false
+
+  func run() throws {
+    try runReportingErrors {
+      Interruption.install()
+      var options = TrainingOptions(
+        model: model, initial: absolutePath(try modelFolder(initial)), output: output)
+      data.apply(to: &options)
+      network.apply(to: &options)
+      learning.apply(to: &options)
+      options.checkpointEvery = checkpointEvery
+      options.threads = threading.threads
+      options.resume = resume
+      options.overwrite = overwrite
+      let report = try Trainer.train(options, quiet: quiet)
+      try show(report)
+    }
+  }
+
+  private func show(_ report: TrainingReport) throws {
+    if json { return try printJSON(report) }
+    if report.truncatedTexts > 0 {
+      writeError(
+        "warning: \(counted(report.truncatedTexts, "text")) of the batches were longer than the "
+          + "model takes; only their starts were learned from")
+    }
+    guard !quiet else { return }
+    guard report.steps > 0 else { return writeError("\(report.model): finished before") }
+    writeError("\(report.model): \(report.steps) steps over \(counted(report.triples, "triple"))")
+    guard report.stepsNow > 0 else { return }
+    let rate = Double(report.tokens) / max(report.seconds, 1e-9)
+    writeError(
+      """
+      loss \(shortNumber(report.firstLoss)) at first, \(shortNumber(report.lastLoss)) at last; \
+      \(ProgressReporter.duration(report.seconds)), \(ProgressReporter.rate(rate)) tokens/s, \
+      \(report.bytesPerToken / 1000) kB a token, peak memory \(megabytes(report.peakBytes))
+      """)
+  }
+}
