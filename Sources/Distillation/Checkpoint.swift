@@ -38,6 +38,24 @@ struct CheckpointStore {
   /// The log of the run.
   var logPath: String { folder + "/log.jsonl" }
 
+  /// Whether a checkpoint was ever written.
+  var holdsCheckpoint: Bool { exists && !((try? steps()) ?? []).isEmpty }
+
+  private var recordPath: String { folder + "/published.json" }
+
+  /// Notes the record of the model that is about to get its name.
+  func willPublish(_ record: [UInt8]) throws(RetortError) {
+    try FileSystem.replace(recordPath, with: record)
+  }
+
+  /// Whether the run's model has its name already: the record there is the one that was noted.
+  func isPublished(as path: String) throws(RetortError) -> Bool {
+    guard FileSystem.kind(of: recordPath) == .file, FileSystem.kind(of: path) == .file else {
+      return false
+    }
+    return try FileSystem.read(recordPath) == FileSystem.read(path)
+  }
+
   /// Steps of the checkpoints, newest first.
   private func steps() throws(RetortError) -> [Int] {
     try FileSystem.names(in: folder).compactMap { name in
@@ -84,7 +102,8 @@ struct CheckpointStore {
     _ plan: TrainingPlan, _ parameters: ParameterList, _ optimizer: inout Adam,
     warn: (String) -> Void
   ) throws(RetortError) -> TrainingCursor? {
-    for step in try steps() {
+    let steps = try steps()
+    for step in steps {
       let state: State
       do throws(RetortError) {
         state = try read(step)
@@ -105,6 +124,7 @@ struct CheckpointStore {
       optimizer.steps = state.cursor.step
       return state.cursor
     }
+    if !steps.isEmpty { warn("no checkpoint is whole; starting again at the first step") }
     return nil
   }
 

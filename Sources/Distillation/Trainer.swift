@@ -18,7 +18,13 @@ package enum Trainer {
     afterStep: (Int) throws(RetortError) -> Void = { _ in }
   ) throws(RetortError) -> TrainingReport {
     try options.validate()
+    try checkFolders(options)
     let store = CheckpointStore(output: options.output)
+    if try store.isPublished(as: options.output + "/" + TrainingRecord.file) {
+      // Only the end of the tidying was missing.
+      try FileSystem.removeTree(store.folder)
+      if options.resume { return try finished(options) }
+    }
     if FileSystem.kind(of: options.output) != .nothing, !options.overwrite {
       guard !options.resume || store.exists else {
         return try finished(options)
@@ -36,10 +42,6 @@ package enum Trainer {
       }
       if !options.resume { try FileSystem.removeTree(store.folder) }
     }
-    guard FileSystem.resolved(options.output) != FileSystem.resolved(options.initial) else {
-      throw RetortError(
-        .usage, "is the model to start from; name another folder", path: options.output)
-    }
     let reporter = ProgressReporter(quiet: quiet)
     var modelOptions = TrainableModel.Options()
     modelOptions.pooling = options.pooling
@@ -52,8 +54,26 @@ package enum Trainer {
     let data = try TrainingData(options)
     for warning in data.warnings { reporter.warn(warning) }
     try FileSystem.makeFolder(store.folder)
+    let lock = try FileLock(path: store.folder + "/lock")
+    defer { lock.release() }
     var run = try TrainingRun(model, data, options, store, reporter, quiet: quiet)
     return try run.finish(afterStep)
+  }
+
+  /// Refuses to write over the start, or over a folder that is no trained model.
+  private static func checkFolders(_ options: TrainingOptions) throws(RetortError) {
+    let output = FileSystem.resolved(options.output)
+    let initial = FileSystem.resolved(options.initial)
+    guard output != initial, !initial.hasPrefix(output + "/") else {
+      throw RetortError(
+        .usage, "is, or holds, the model to start from; name another folder", path: options.output)
+    }
+    guard options.overwrite, FileSystem.kind(of: options.output) != .nothing else { return }
+    guard FileSystem.kind(of: options.output + "/" + TrainingRecord.file) == .file else {
+      throw RetortError(
+        .usage, "was not made by training and is not replaced; name another folder, or remove it",
+        path: options.output)
+    }
   }
 
   /// The report of a run that was finished before.
@@ -152,12 +172,20 @@ struct TrainingRun<Model: Ranker> {
           "interrupted after step \(cursor.step), which is kept: run the same command with --resume "
             + "to go on")
       }
-      let record = try step()
+      let record: TrainingStepRecord
+      do throws(RetortError) {
+        record = try step()
+      } catch {
+        // What led to it is what the user wants to see.
+        try log.flush()
+        throw error
+      }
       losses.append(record.loss)
       try log.append(record)
       progress.update(step: record.step, loss: record.loss, tokens: record.tokens)
-      if options.checkpointEvery > 0, cursor.step % options.checkpointEvery == 0,
-        cursor.step < schedule.total
+      // The last one keeps the work should the model not fit the disk.
+      if cursor.step == schedule.total
+        || options.checkpointEvery > 0 && cursor.step % options.checkpointEvery == 0
       {
         try checkpoint(log)
       }
@@ -261,8 +289,9 @@ struct TrainingRun<Model: Ranker> {
     let some = triples.prefix(8).map(data.name).joined(separator: ", ")
     let more = triples.count > 8 ? " and \(triples.count - 8) more" : ""
     let remedy =
-      store.exists && options.checkpointEvery > 0
-      ? "the weights of the last checkpoint are in \(store.folder); " : ""
+      store.holdsCheckpoint
+      ? "copy the last checkpoint's weights out of \(store.folder) if you want to keep them, then "
+      : ""
     throw RetortError(
       .badData,
       "the loss of step \(cursor.step + 1) \(what); the batch was \(some)\(more). Look at these "
@@ -281,12 +310,21 @@ struct TrainingRun<Model: Ranker> {
       options: Dictionary(uniqueKeysWithValues: options.deciding.map { ($0.name, $0.value) }),
       initialWeights: model.origin, data: data.digest, triples: data.count,
       unknownTriples: data.unknownTriples, skippedLines: data.skippedLines, steps: cursor.step)
+    let recorded = try encodedJSON(record)
+    try FileSystem.replace(partial + "/" + TrainingRecord.file, with: recorded)
     try FileSystem.replace(
-      partial + "/" + TrainingRecord.file, with: try encodedJSON(record))
-    try FileSystem.rename(store.logPath, to: partial + "/retort_training_log.jsonl")
+      partial + "/retort_training_log.jsonl", with: try FileSystem.read(store.logPath))
     try FileSystem.syncFolder(partial)
-    if options.overwrite { try FileSystem.removeTree(options.output) }
+    try store.willPublish(recorded)
+    // The old model goes when the new one has its name.
+    let old = options.output + ".old"
+    try FileSystem.removeTree(old)
+    if options.overwrite, FileSystem.kind(of: options.output) != .nothing {
+      try FileSystem.rename(options.output, to: old)
+    }
     try FileSystem.rename(partial, to: options.output)
+    try FileSystem.syncFolder(FileSystem.parent(of: options.output))
+    try FileSystem.removeTree(old)
     try FileSystem.removeTree(store.folder)
     report.model = options.output
     report.triples = data.count

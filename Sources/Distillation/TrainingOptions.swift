@@ -77,7 +77,9 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
   package init(model: RankerKind, initial: String, output: String) {
     self.model = model
     self.initial = initial
+    // Names beside the output are made by appending to it.
     self.output = output
+    while self.output.count > 1, self.output.hasSuffix("/") { self.output.removeLast() }
   }
 
   /// Whether queries and passages are named by ids.

@@ -104,13 +104,20 @@ public final class CrossEncoder: Sendable {
     }
     network = try CrossEncoderNetwork(configuration, &reader).packed
     try tokenizer?.check(against: configuration, directory: directory)
-    let highestType = tokenizer?.encodePair("a", "b", maxLength: 8).types.max() ?? 0
-    guard configuration.types == 0 || highestType < configuration.types else {
+    if let tokenizer { try Self.checkTypes(of: tokenizer, against: configuration, directory) }
+  }
+
+  /// Refuses a tokenizer that gives a pair's second text a type the network has no vector for.
+  static func checkTypes(
+    of tokenizer: Tokenizer, against configuration: ModelConfiguration, _ directory: String
+  ) throws(RetortError) {
+    let highest = tokenizer.encodePair("a", "b", maxLength: 8).types.max() ?? 0
+    guard configuration.types == 0 || highest < configuration.types else {
       throw RetortError(
         .dimensionMismatch,
-        "has a tokenizer that gives token type \(highestType) but vectors for "
-          + "\(configuration.types) types only; the files do not belong together: download the "
-          + "model again", path: directory)
+        "has a tokenizer that gives token type \(highest) but vectors for "
+          + "\(configuration.types) types only: it cannot tell a query from its passage; use a "
+          + "model with two types", path: directory)
     }
   }
 

@@ -33,7 +33,8 @@ struct ModelQuantizeCommand: AsyncParsableCommand {
   func run() throws {
     try runReportingErrors {
       let report = try ModelQuantizer.quantize(
-        directory: try modelFolder(model), output: output, format: precision, overwrite: overwrite)
+        directory: try modelFolder(model), output: absolutePath(output), format: precision,
+        overwrite: overwrite)
       if json { return try printJSON(report) }
       print("weights:       \(megabytes(report.bytesBefore)) -> \(megabytes(report.bytesAfter))")
       print("least cosine:  \(decimals(report.leastCosine, 5))")

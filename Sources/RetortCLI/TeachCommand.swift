@@ -18,7 +18,7 @@ struct TeachCommand: ParsableCommand {
 
       OUTPUT.json names the teacher and gives mean and deviation of its scores. A run that is \
       interrupted or killed keeps every finished batch in OUTPUT.part: run the same command with \
-      --resume. The file's bytes depend on the teacher and the triples alone.
+      --resume. The file's bytes depend on the teacher, the triples and --batch-size alone.
       """)
 
   @Option(help: "The teacher, a cross-encoder: a folder, or a fetched one.")
@@ -47,7 +47,7 @@ struct TeachCommand: ParsableCommand {
 
   @OptionGroup var threading: ThreadArguments
 
-  @Flag(help: "Go on with work that did not finish.")
+  @Flag(help: "Go on with work that did not finish; does nothing where it did.")
   var resume = false
 
   @Flag(help: "Replace a finished file, or start again.")

@@ -59,7 +59,8 @@ struct TrainCommand: ParsableCommand {
     try runReportingErrors {
       Interruption.install()
       var options = TrainingOptions(
-        model: model, initial: absolutePath(try modelFolder(initial)), output: output)
+        model: model, initial: absolutePath(try modelFolder(initial)),
+        output: absolutePath(output))
       data.apply(to: &options)
       network.apply(to: &options)
       learning.apply(to: &options)

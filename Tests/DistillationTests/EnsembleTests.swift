@@ -142,8 +142,9 @@ import Testing
   @Test func `lists without an order by labels, and a single teacher in order, keep the mean`() {
     let alike = TeacherList(logits: logits, grades: [1, 1, 1])
     #expect(PairwiseIterativeEnsemble().combine(alike).logits == alike.mean)
-    #expect(TeacherWeights.iterative(alike) == [1.0 / 3, 1.0 / 3, 1.0 / 3])
-    #expect(TeacherWeights.byLabels(alike) == [1.0 / 3, 1.0 / 3, 1.0 / 3])
+    let even = [Double](repeating: 1.0 / 3, count: 3)
+    #expect(TeacherWeights.iterative(alike) == even)
+    #expect(TeacherWeights.byLabels(alike) == even)
     let single = TeacherList(logits: [[3, 2, 1]], grades: [2, 1, 0])
     #expect(PairwiseIterativeEnsemble().combine(single).logits == [3, 2, 1])
     #expect(TeacherWeights.byLabels(single) == [1])

@@ -87,13 +87,14 @@ import Testing
   @Test func `a run cut in the middle of a line goes on and ends with the same bytes`() throws {
     _ = try TeacherScoring.score(options("whole.tsv"), quiet: true)
     let whole = try bytes("whole.tsv")
-    // What a killed run leaves: the plan, and a part that ends with two whole batches and a bit.
+    // What a killed run leaves: the plan, and a part that ends with two whole batches, two lines and a bit.
     let lines = whole.indices.filter { whole[$0] == 10 }
-    let kept = lines[9] + 1 + 7
+    let kept = lines[11] + 1 + 7
     let digest = try JSONDecoder().decode(
       TeacherScoringReport.self, from: Data(try bytes("whole.tsv.json")))
     let plan = """
       {
+        "batchSize" : 5,
         "data" : "\(digest.data)",
         "maxLength" : \(digest.maxLength),
         "teacherDigest" : "\(digest.teacherDigest)"

@@ -124,6 +124,63 @@ import Testing
     }
   }
 
+  private func message(_ options: TrainingOptions) -> String {
+    do {
+      _ = try Trainer.train(options, quiet: true)
+      return "no error"
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  @Test func `a slash behind the output's name changes nothing`() throws {
+    let options = options("slashed/")
+    _ = try Trainer.train(options, quiet: true)
+    #expect(try FileSystem.names(in: folder.path).filter { $0.hasPrefix("slashed") } == ["slashed"])
+    var again = options
+    again.overwrite = true
+    again.seed = 5
+    let before = try weights("slashed")
+    _ = try Trainer.train(again, quiet: true)
+    #expect(try weights("slashed") != before)
+    #expect(try FileSystem.names(in: folder.path).filter { $0.hasPrefix("slashed") } == ["slashed"])
+  }
+
+  @Test func `neither the start nor a folder that holds other things is replaced`() throws {
+    var options = options("start")
+    options.overwrite = true
+    let before = try weights("start")
+    #expect(message(options).contains("the model to start from"))
+    options.output = folder.path
+    #expect(message(options).contains("the model to start from"))
+    options.output = folder.path + "/mine"
+    try FileSystem.makeFolder(folder.path + "/mine")
+    _ = try folder.file("mine/letter.txt", Array("dear".utf8))
+    #expect(message(options).contains("was not made by training"))
+    #expect(try FileSystem.read(folder.path + "/mine/letter.txt") == Array("dear".utf8))
+    #expect(try weights("start") == before)
+  }
+
+  @Test func `a run killed while its model gets its name is finished by resuming`() throws {
+    _ = try Trainer.train(options("whole"), quiet: true)
+    let store = folder.path + "/whole.checkpoints"
+    let record = try FileSystem.read(folder.path + "/whole/retort_training.json")
+    try FileSystem.makeFolder(store)
+    _ = try folder.file("whole.checkpoints/published.json", record)
+    var options = options("whole")
+    options.resume = true
+    #expect(try Trainer.train(options, quiet: true).stepsNow == 0)
+    #expect(FileSystem.kind(of: store) == .nothing)
+  }
+
+  @Test func `a trained cross-encoder remembers the length it was trained with`() throws {
+    var options = options("short", model: .bertCat, loss: .rankNet)
+    options.passageLength = 17
+    options.steps = 1
+    _ = try Trainer.train(options, quiet: true)
+    #expect(try CrossEncoder(directory: options.output).maxLength == 17)
+  }
+
   @Test(arguments: [1, 2], [false, true])
   func `a run that was stopped ends with the same bytes`(threads: Int, damaged: Bool) throws {
     _ = try Trainer.train(options("uninterrupted"), quiet: true)
@@ -131,7 +188,9 @@ import Testing
     options.threads = threads
     stop(options, after: 11)
     let checkpoints = options.output + ".checkpoints"
-    #expect(try FileSystem.names(in: checkpoints).sorted() == ["log.jsonl", "step-10", "step-5"])
+    #expect(
+      try FileSystem.names(in: checkpoints).sorted()
+        == ["lock", "log.jsonl", "step-10", "step-5"])
     if damaged {
       let file = checkpoints + "/step-10/moments.safetensors"
       let bytes = try FileSystem.read(file)

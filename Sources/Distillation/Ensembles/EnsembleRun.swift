@@ -112,7 +112,7 @@ struct EnsembleRun {
     for (number, triple) in table.triples.enumerated() {
       if number % 4096 == 0 { try Interruption.check() }
       let (positive, negative) = (Int(triple.positive), Int(triple.negative))
-      guard combined[positive].isFinite, combined[negative].isFinite else {
+      guard Float(combined[positive]).isFinite, Float(combined[negative]).isFinite else {
         leftOut += 1
         continue
       }

@@ -154,10 +154,19 @@ public enum TeacherEnsemble {
       throw RetortError(
         .usage, "\(options.method.rawValue) does not look at labels; leave --qrels out")
     }
+    let isPile = options.method == .pile
+    guard isPile || options.policy == .abstain && options.floor == 0 else {
+      throw RetortError(.usage, "--policy and --floor go with --method pile alone")
+    }
+    guard options.rate == nil || isPile || options.method == .pileWeights else {
+      throw RetortError(.usage, "--rate goes with --method pile or pile-weights")
+    }
+    let highest = isPile ? 1.0 : 10
     guard options.floor >= 0, options.floor.isFinite, (options.rate ?? 1) > 0,
-      (options.rate ?? 1) <= 10
+      (options.rate ?? 1) <= highest
     else {
-      throw RetortError(.usage, "--floor must be 0 or more, and --rate above 0 and at most 10")
+      throw RetortError(
+        .usage, "--floor must be 0 or more, and --rate above 0 and at most \(Int(highest))")
     }
     guard options.overwrite || FileSystem.kind(of: options.output) == .nothing else {
       throw RetortError(

@@ -8,6 +8,13 @@ package struct TeacherList: Sendable {
     package var worse: Int
     /// The difference of their grades, above 0.
     package var gap: Double
+
+    /// Makes a pair.
+    package init(better: Int, worse: Int, gap: Double) {
+      self.better = better
+      self.worse = worse
+      self.gap = gap
+    }
   }
 
   /// Raw logits, [K × n].
@@ -41,7 +48,7 @@ package struct TeacherList: Sendable {
   }
 
   /// Σₖ wₖ Tₖ, [n].
-  func weighted(_ weights: [Double]) -> [Double] {
+  package func weighted(_ weights: [Double]) -> [Double] {
     (0..<passages).map { passage in
       zip(weights, logits).reduce(0) { $0 + $1.0 * $1.1[passage] }
     }

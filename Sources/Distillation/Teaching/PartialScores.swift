@@ -3,7 +3,7 @@ import Platform
 
 /// A score file that is not finished: `OUTPUT.part`, and `OUTPUT.part.json`, which says what it is of.
 ///
-/// Lines are appended; what a killed run left behind its last whole line is cut away.
+/// Lines are appended; what a killed run left behind its last whole batch is cut away.
 struct PartialScores {
   private let output: String
   private let writer: FileWriter
@@ -43,23 +43,25 @@ struct PartialScores {
     guard try FileSystem.read(planPath) == plan else {
       throw RetortError(
         .usage,
-        "is of another teacher, other triples or another length; start again with --overwrite",
-        path: part)
+        "is of another teacher, other triples, or another length or batch size; run that command "
+          + "again, or start again with --overwrite and without --resume", path: part)
     }
-    let kept = try Self.wholeLines(of: part)
+    let kept = try Self.wholeBatches(of: part, size: options.batchSize)
     writer = try FileWriter(path: part, mode: .resume(length: kept.bytes))
     count = kept.lines
   }
 
-  /// The file's whole lines, and where the last one ends.
-  private static func wholeLines(of path: String) throws(RetortError) -> (lines: Int, bytes: Int) {
+  /// The lines of the file's whole batches, and where the last one ends.
+  private static func wholeBatches(
+    of path: String, size: Int
+  ) throws(RetortError) -> (lines: Int, bytes: Int) {
     let file = try MappedFile(path: path)
-    var (lines, bytes) = (0, 0)
+    var (lines, kept) = (0, (lines: 0, bytes: 0))
     for (place, byte) in file.bytes.enumerated() where byte == 10 {
       lines += 1
-      bytes = place + 1
+      if lines % size == 0 { kept = (lines, place + 1) }
     }
-    return (lines, bytes)
+    return kept
   }
 
   mutating func append(_ line: String) throws(RetortError) {

@@ -72,16 +72,19 @@ public enum TeacherScoring {
     var teacherDigest: String
     var data: String
     var maxLength: Int
+    /// Scores of one batch depend on each other in their last bits.
+    var batchSize: Int
   }
 
-  /// Scores every triple; the file appears when it is finished, and its bytes depend on the teacher
-  /// and the triples alone.
+  /// Scores every triple; the file appears when it is finished, and its bytes depend on the teacher,
+  /// the triples and the batch size alone.
   ///
   /// - Returns: the report, and how many texts were longer than the model takes, of those scored now.
   public static func score(
     _ options: TeacherScoringOptions, quiet: Bool = false
   ) throws(RetortError) -> (report: TeacherScoringReport, truncated: Int) {
     try check(options)
+    if let report = try finished(options) { return (report, 0) }
     let reporter = ProgressReporter(quiet: quiet)
     let teacher = try CrossEncoder(directory: options.model, maxLength: options.maxLength)
     var dataOptions = TrainingOptions(
@@ -95,7 +98,7 @@ public enum TeacherScoring {
     for warning in data.warnings { reporter.warn(warning) }
     let plan = Plan(
       teacherDigest: try digest(ofModel: options.model), data: data.digest,
-      maxLength: teacher.maxLength)
+      maxLength: teacher.maxLength, batchSize: options.batchSize)
     var file = try PartialScores(options, plan: try encoded(plan))
     if file.count > 0 { reporter.note("going on behind \(file.count) triples") }
     let truncated = try fill(&file, data, teacher, options, reporter)
@@ -141,6 +144,17 @@ public enum TeacherScoring {
     }
     reporter.finishPhase()
     return truncated
+  }
+
+  /// The report of a run that was finished before and is only to go on.
+  private static func finished(
+    _ options: TeacherScoringOptions
+  ) throws(RetortError) -> TeacherScoringReport? {
+    guard options.resume, !options.overwrite, FileSystem.kind(of: options.output) == .file,
+      FileSystem.kind(of: options.output + ".json") == .file
+    else { return nil }
+    let bytes = try FileSystem.read(options.output + ".json")
+    return try? JSONDecoder().decode(TeacherScoringReport.self, from: Data(bytes))
   }
 
   private static func check(_ options: TeacherScoringOptions) throws(RetortError) {

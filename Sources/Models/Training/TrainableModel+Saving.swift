@@ -19,6 +19,10 @@ extension TrainableModel {
       try FileSystem.replace(folder + "/" + name, with: try FileSystem.read(files.path(name)))
     }
     try FileSystem.replace(folder + "/config.json", with: try configurationFile())
+    try FileSystem.replace(
+      folder + "/sentence_bert_config.json",
+      with: try Self.bytes(
+        ["max_seq_length": passageLength, "do_lower_case": false] as [String: Any]))
     if kind == .bertDot { try saveModules(to: folder) }
     var writer = SafeTensorsWriter()
     writer.metadata = ["format": "pt"]
@@ -44,9 +48,12 @@ extension TrainableModel {
       case .distilbert: "DistilBert"
       case .albert: "Albert"
       }
-    fields["architectures"] = [
-      stem + (kind == .bertDot ? "Model" : "ForSequenceClassification")
-    ]
+    // transformers' DistilBERT for classification has a layer before the head; without it the class
+    // would draw one at random.
+    let isClassifier =
+      kind == .bertCat
+      && (transformer.configuration.architecture != .distilbert || network?.pooler != nil)
+    fields["architectures"] = [stem + (isClassifier ? "ForSequenceClassification" : "Model")]
     fields["torch_dtype"] = "float32"
     fields["_name_or_path"] = nil
     if kind == .bertCat {
@@ -76,10 +83,6 @@ extension TrainableModel {
           "pooling_mode_mean_tokens": pooling == .mean, "pooling_mode_max_tokens": false,
           "pooling_mode_mean_sqrt_len_tokens": false,
         ] as [String: Any]
-      ),
-      (
-        "sentence_bert_config.json",
-        ["max_seq_length": passageLength, "do_lower_case": false] as [String: Any]
       ),
       (
         "config_sentence_transformers.json",

@@ -88,6 +88,9 @@ package struct TrainableModel: Sendable {
       kept = reader.pooler(configuration)
     case .bertCat:
       pooling = .cls
+      if let tokenizer {
+        try CrossEncoder.checkTypes(of: tokenizer, against: configuration, directory)
+      }
       let (network, made) = try CrossEncoderNetwork.starting(
         transformer, configuration, &reader, seed: options.seed)
       notes += made
@@ -188,8 +191,14 @@ package struct TrainableModel: Sendable {
     }
     guard shared else { return batch }
     for (number, own) in ranges.enumerated() {
-      let others = ranges.indices.filter { $0 != number }.flatMap { Array(ranges[$0]) }
-      for passage in Array(own) + others { batch.pairs.append((own.lowerBound - 1, passage)) }
+      for passage in own { batch.pairs.append((own.lowerBound - 1, passage)) }
+      // The positive passage may be in other triples, too: it is no negative of itself.
+      let positive = items[number].passages.first?.ids
+      for (other, range) in ranges.enumerated() where other != number {
+        for (passage, place) in zip(items[other].passages, range) where passage.ids != positive {
+          batch.pairs.append((own.lowerBound - 1, place))
+        }
+      }
       batch.lists.append(scores..<batch.pairs.count)
       scores = batch.pairs.count
     }
