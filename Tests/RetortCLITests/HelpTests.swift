@@ -6,9 +6,10 @@ import Testing
   /// Every command with a help of its own.
   static let commands: [[String]] = [
     ["index", "build"], ["index", "add"], ["index", "delete"], ["index", "merge"],
-    ["index", "export"], ["index", "info"], ["index", "verify"], ["encode"], ["search"], ["eval"],
+    ["index", "export"], ["index", "estimate"], ["index", "info"], ["index", "verify"], ["encode"],
+    ["search"], ["eval"],
     ["recall"], ["teach"], ["ensemble"], ["train"],
-    ["model", "info"], ["model", "pull"],
+    ["model", "info"], ["model", "pull"], ["model", "quantize"],
   ]
 
   @Test(arguments: commands)
