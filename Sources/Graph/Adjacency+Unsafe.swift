@@ -102,8 +102,12 @@ package final class AdjacencyBlocks: @unchecked Sendable {
         let words = try load(block)
         let nodes = min(count - (block << shift), 1 << shift)
         let longest = (0..<nodes).reduce(0) { max($0, words[$1 + 1] - words[$1]) }
-        // Links beyond what fits beside the address are more than any file may hold.
         let length = Int(longest) + 1
+        guard length <= Int(UInt16.max) else {
+          throw RetortError(
+            .badData, "a node of the graph has \(longest) links, which no index has; build it again"
+          )
+        }
         let rows = arena.allocate(UInt32.self, count: nodes * length)
         for node in 0..<nodes {
           let list = words[Int(words[node])..<Int(words[node + 1])]

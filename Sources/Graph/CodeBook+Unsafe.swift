@@ -335,12 +335,4 @@ extension CodeBook {
     prepared.offset = offset
     return prepared
   }
-
-  /// The inner product of `query` with the mean: what codes leave out of every score alike.
-  func constant(_ query: UnsafePointer<Float>) -> Float {
-    mean.withUnsafeBufferPointer { mean in
-      guard let base = mean.baseAddress else { return 0 }
-      return retort_dot_f32(base, query, dimension)
-    }
-  }
 }

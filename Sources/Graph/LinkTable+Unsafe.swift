@@ -7,8 +7,9 @@ import Platform
 /// Not synchronised: a list is written by one thread while nobody reads it; `HNSWBuilder`'s phases
 /// see to that.
 final class LinkTable: @unchecked Sendable {
-  /// Levels are cut off here; with M ≥ 2 no real collection comes near.
-  static let maximumLevel = 30
+  /// Levels are cut off here: a file has three sections a layer and room for 64. With M = 16 no
+  /// collection comes near; with M = 2, whose layers halve, this spares those of a few nodes.
+  static let maximumLevel = 15
 
   private let m: Int
   /// Links a list of layer 0 has room for: more than it may keep, so that it is pruned once for

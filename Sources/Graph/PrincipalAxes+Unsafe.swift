@@ -43,12 +43,17 @@ package struct PrincipalAxes: Sendable {
     let covariance = try Self.products(
       columns, columns, rows: dimension, by: dimension, length: sample, threads: threads
     ).map { $0 / Float(max(sample, 1)) }
+    // By a power of two, so that squares of squares neither vanish nor overflow whatever the vectors'
+    // length, and no bit of usual ones changes.
+    let trace = (0..<dimension).reduce(0.0) { $0 + Double(covariance[$1 * dimension + $1]) }
+    let scale = trace > 0 && trace.isFinite ? exp2(-(log2(trace / Double(dimension))).rounded()) : 1
+    let scaled = covariance.map { Float(Double($0) * scale) }
     var axes = OrthonormalRows.random(count: count, dimension: dimension, seed: seed)
     for _ in 0..<Self.iterations {
       // The covariance is symmetric: its rows are its columns. Twice, for twice the convergence.
       for _ in 0..<2 {
         axes = try Self.products(
-          axes, covariance, rows: count, by: dimension, length: dimension, threads: threads)
+          axes, scaled, rows: count, by: dimension, length: dimension, threads: threads)
       }
       OrthonormalRows.orthonormalize(&axes, count: count, dimension: dimension, seed: seed)
     }

@@ -80,11 +80,11 @@ package enum GraphFileWriter {
       writer.end()
     }
     let count = layer.offsets.count - 1
-    guard zip(layer.offsets, layer.offsets.dropFirst()).allSatisfy({ $1 - $0 <= Int(UInt16.max) })
+    guard zip(layer.offsets, layer.offsets.dropFirst()).allSatisfy({ $1 - $0 < Int(UInt16.max) })
     else {
       throw RetortError(
         .limitExceeded,
-        "a node of the graph has more than 65535 links; build again with a larger --m")
+        "a node of the graph has more than 65534 links; build again with a larger --m")
     }
     let blocks = AdjacencyBlocks.blockCount(of: count, shift: shift)
     var index: [UInt8] = []
@@ -127,7 +127,7 @@ package struct GraphFile: Sendable {
     file = try SegmentFile(path: path, kind: .graph)
     let section = try file.section("shape")
     let shape = try section.words()
-    guard shape.count == 4, shape[1] <= 31, shape[3] <= 16, shape[0] < 1 << 31,
+    guard shape.count == 4, shape[1] <= 31, shape[3] <= 7, shape[0] < 1 << 31,
       (shape[0] == 0) == (shape[1] == 0), shape[0] == 0 || shape[2] < shape[0]
     else { throw section.damaged("shape \(shape)") }
     let metric = try Self.metric(file)

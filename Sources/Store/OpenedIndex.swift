@@ -44,6 +44,13 @@ package struct OpenedSegment: Sendable {
         "the files of segment \(info.name) disagree about the number of passages (\(counts)) or "
           + "the dimension; build the index again", path: folder.path)
     }
+    let coded = graph.graph.codes?.book.dimension ?? dimension
+    guard coded == dimension, graph.graph.metric == .innerProduct else {
+      throw RetortError(
+        .badData,
+        "the graph of segment \(info.name) is of vectors of \(coded) dimensions, or by another "
+          + "measure, than the index; build the index again", path: folder.path)
+    }
     guard metadata?.names ?? [] == info.fields else {
       throw RetortError(
         .badData, "the metadata of segment \(info.name) has other fields than the manifest says",

@@ -150,6 +150,21 @@ import Testing
     #expect(abs(axes.variances[0] - 82) < 10 && axes.variances[1] < 2)
   }
 
+  @Test(arguments: [-30, 30])
+  func `axes do not depend on the length of vectors`(exponent: Int) throws {
+    var random = SplitMix64(seed: 21)
+    let dimension = 24
+    let values = (0..<1500 * dimension).map { place in
+      Float(random.normal() / Double(1 + place % dimension))
+    }
+    let factor = Float(sign: .plus, exponent: exponent, significand: 1)
+    func axes(_ values: [Float]) throws -> PrincipalAxes {
+      try PrincipalAxes(
+        VectorSet(values, dimension: dimension), count: dimension, seed: 5, threads: 1)
+    }
+    #expect(try axes(values.map { $0 * factor }).rows == axes(values).rows)
+  }
+
   @Test func `the locality order holds every vector once and keeps clusters together`() throws {
     let values = clusteredVectors(count: 4000, dimension: 32, centres: 40, spread: 0.1, seed: 6)
     let vectors = VectorSet(values, dimension: 32)

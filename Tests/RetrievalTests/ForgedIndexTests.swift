@@ -41,7 +41,8 @@ import Testing
       ("32 layers", 4, 32), ("2^32 - 1 layers", 4, UInt32.max),
       ("entry point at the end", 8, count),
       ("entry point far away", 8, UInt32.max), ("blocks of 2^17", 12, 17),
-      ("blocks of 2^16", 12, 16), ("blocks of 2^31", 12, 31), ("blocks of 1", 12, 0),
+      ("blocks of 2^16", 12, 16), ("blocks of 2^8", 12, 8), ("blocks of 2^31", 12, 31),
+      ("blocks of 1", 12, 0),
     ] as [(String, Int, UInt32)] {
       if word == 4, value == 1 {
         // The entry point stays valid on layer 0: fewer layers are a smaller graph, but a graph.
