@@ -110,8 +110,9 @@ import Testing
   @Test func `a spectrum decides how many bits an axis gets`() throws {
     func blocks(decay: Double) throws -> (wide: Int, middle: Int, narrow: Int) {
       var random = SplitMix64(seed: 3)
-      let values = (0..<(2000 * 384)).map {
-        Float(random.normal() * pow(Double($0 % 384 + 1), -decay))
+      let values = (0..<(2000 * 384)).map { index -> Float in
+        let axis = Double(index % 384 + 1)
+        return Float(random.normal() * pow(axis, -decay))
       }
       let vectors = VectorSet(values, dimension: 384)
       let axes = try PrincipalAxes(vectors, count: 384, seed: 1, threads: 2)
@@ -170,7 +171,7 @@ import Testing
     let vectors = VectorSet(values, dimension: 32)
     let axes = try PrincipalAxes(vectors, count: 32, seed: 1, threads: 2)
     let order = try LocalityOrder.order(vectors, along: axes, threads: 2)
-    #expect(order.sorted() == (0..<4000).map { UInt32($0) })
+    #expect(order.sorted() == Array(0..<UInt32(4000)))
     let near = zip(order, order.dropFirst()).count { a, b in
       let score = (0..<32).reduce(Float(0)) {
         $0 + values[Int(a) * 32 + $1] * values[Int(b) * 32 + $1]
@@ -230,7 +231,7 @@ import Testing
     }
     let first = outputs[0]
     let codes = try #require(first.codes)
-    #expect(first.vectorOfNode.sorted() == (0..<4000).map { UInt32($0) })
+    #expect(first.vectorOfNode.sorted() == Array(0..<UInt32(4000)))
     for other in outputs.dropFirst() {
       #expect(other.entryPoint == first.entryPoint && other.reachability == first.reachability)
       #expect(other.layers.map(\.nodes) == first.layers.map(\.nodes))

@@ -55,7 +55,10 @@ final class TinyModel {
   }
 
   static func values(tag: Double, count: Int, scale: Double, base: Double = 0) -> [Float] {
-    (0..<count).map { Float(base + scale * sin(1 + 2.3 * tag + 0.7 * Double($0))) }
+    (0..<count).map { index -> Float in
+      let angle: Double = 1 + 2.3 * tag + 0.7 * Double(index)
+      return Float(base + scale * sin(angle))
+    }
   }
 
   func add(_ name: String, _ shape: [Int], tag: Double, scale: Double, base: Double = 0) {

@@ -264,16 +264,13 @@ import Testing
     }
   }
 
-  @Test func `Ctrl-C is answered within a second`() throws {
+  @Test func `Ctrl-C is answered at once`() throws {
     let work = try CLIRunner.start(Self.arguments(folder, "out.npy"))
     #expect(
       work.wait {
         FileSystem.kind(of: folder.path + "/out.npy.part/building/block-000002.part") == .file
       })
-    let start = monotonicSeconds()
-    work.send(SIGINT)
-    let result = try work.wait()
-    #expect(monotonicSeconds() - start < 1)
+    let result = try work.interrupt()
     #expect(result.exitCode == 130, "\(result)")
     #expect(result.standardError.contains("--resume"))
     #expect(FileSystem.kind(of: folder.path + "/out.npy") == .nothing)

@@ -88,6 +88,21 @@ package final class CLIProcess {
     return true
   }
 
+  /// Sends SIGINT, as Ctrl-C does, and waits for the end; one that takes too long is an error.
+  ///
+  /// An answer takes a fraction of a second. The limit leaves room for a machine that does other
+  /// things at the same time, and is still far below what a command takes that goes on regardless.
+  package func interrupt(limit: Double = 20) throws -> CLIResult {
+    let end = monotonicSeconds() + limit
+    send(SIGINT)
+    while process.isRunning, monotonicSeconds() < end { usleep(1000) }
+    if process.isRunning {
+      send(SIGKILL)
+      throw RetortError(.badData, "Ctrl-C was not answered within \(limit) s")
+    }
+    return try wait()
+  }
+
   /// Waits for the end.
   package func wait() throws -> CLIResult {
     process.waitUntilExit()

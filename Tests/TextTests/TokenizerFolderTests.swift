@@ -112,32 +112,34 @@ import Text
         == Tokenizer(directory: carriage.path).fingerprint)
   }
 
-  @Test(
-    arguments: [
-      ("{", "not valid JSON"),
-      ("[]", "top level"),
-      ("{}", "model"),
-      (#"{"model": {"type": "WordPiece"}}"#, "vocab"),
-      (#"{"model": {"type": "BPE"}}"#, "BPE"),
-      (#"{"model": {"type": "WordLevel"}}"#, "WordLevel"),
-      (#"{"model": {"merges": []}}"#, "unknown"),
-      (json.replacing("BertPreTokenizer", with: "Whitespace"), "Whitespace"),
-      (json.replacing("BertNormalizer", with: "NFKC"), "NFKC"),
-      (json.replacing(": 4}", with: ": 3}"), "both"),
-      (json.replacing(": 4}", with: ": -4}"), "-4"),
-      (json.replacing(": 4}", with: ": 4294967296}"), "4294967296"),
-      (json.replacing(": 4}", with: ": \"x\"}"), "##b"),
-      (json.replacing("\"[SEP]\"", with: "\"[SAP]\""), "[SEP]"),
-      (json.replacing(": 100", with: ": 1000000000"), "max_input_chars_per_word"),
-      (json.replacing("\"post_processor\": null", with: #""post_processor": {"type": "X"}"#), "X"),
-      (
-        json.replacing(
-          "\"post_processor\": null",
-          with: #""post_processor": {"type": "BertProcessing", "sep": ["a", 3], "cls": ["b", 9]}"#),
-        "one model"
-      ),
-      (json.replacing("[],", with: #"[{"id": -1, "content": "q"}],"#), "no usable id"),
-    ])
+  // Typed and apart from the macro: type-checked once, in milliseconds.
+  private static let damaged: [(text: String, reason: String)] = [
+    ("{", "not valid JSON"),
+    ("[]", "top level"),
+    ("{}", "model"),
+    (#"{"model": {"type": "WordPiece"}}"#, "vocab"),
+    (#"{"model": {"type": "BPE"}}"#, "BPE"),
+    (#"{"model": {"type": "WordLevel"}}"#, "WordLevel"),
+    (#"{"model": {"merges": []}}"#, "unknown"),
+    (json.substituting("BertPreTokenizer", with: "Whitespace"), "Whitespace"),
+    (json.substituting("BertNormalizer", with: "NFKC"), "NFKC"),
+    (json.substituting(": 4}", with: ": 3}"), "both"),
+    (json.substituting(": 4}", with: ": -4}"), "-4"),
+    (json.substituting(": 4}", with: ": 4294967296}"), "4294967296"),
+    (json.substituting(": 4}", with: ": \"x\"}"), "##b"),
+    (json.substituting("\"[SEP]\"", with: "\"[SAP]\""), "[SEP]"),
+    (json.substituting(": 100", with: ": 1000000000"), "max_input_chars_per_word"),
+    (json.substituting("\"post_processor\": null", with: #""post_processor": {"type": "X"}"#), "X"),
+    (
+      json.substituting(
+        "\"post_processor\": null",
+        with: #""post_processor": {"type": "BertProcessing", "sep": ["a", 3], "cls": ["b", 9]}"#),
+      "one model"
+    ),
+    (json.substituting("[],", with: #"[{"id": -1, "content": "q"}],"#), "no usable id"),
+  ]
+
+  @Test(arguments: damaged)
   func `A damaged or foreign tokenizer.json is refused`(text: String, reason: String) throws {
     let error = try failure(["tokenizer.json": text])
     #expect(error.path?.hasSuffix("tokenizer.json") == true)
@@ -150,31 +152,32 @@ import Text
        "vocab": [["<unk>", 0.0], ["[CLS]", 0.0], ["[SEP]", 0.0], ["▁a", -1.5], ["b", -2.0]]}}
     """#
 
-  @Test(
-    arguments: [
-      (unigram.replacing("\"unk_id\": 0", with: "\"unk_id\": 5"), "unk_id"),
-      (unigram.replacing("\"unk_id\": 0", with: "\"unk_id\": null"), "unk_id"),
-      (unigram.replacing("-2.0", with: "-1e300"), "log probability"),
-      (unigram.replacing("-2.0", with: "\"x\""), "Double"),
-      (unigram.replacing("[SEP]", with: "[SAP]"), "[SEP]"),
-      (unigram.replacing("Metaspace", with: "ByteLevel"), "ByteLevel"),
-      (unigram.replacing("\"▁\"", with: "\"ab\""), "ab"),
-      (unigram.replacing(": null,", with: #": {"type": "Nmt"},"#), "Nmt"),
-      (
-        unigram.replacing(
-          ": null,", with: #": {"type": "Replace", "pattern": {"Regex": "x+"}, "content": ""},"#),
-        "x+"
-      ),
-      (
-        unigram.replacing(
-          ": null,", with: #": {"type": "Precompiled", "precompiled_charsmap": "?"},"#), "base64"
-      ),
-      (
-        unigram.replacing(
-          ": null,", with: #": {"type": "Precompiled", "precompiled_charsmap": "////fwAA"},"#),
-        "does not fit"
-      ),
-    ])
+  private static let damagedUnigram: [(text: String, reason: String)] = [
+    (unigram.substituting("\"unk_id\": 0", with: "\"unk_id\": 5"), "unk_id"),
+    (unigram.substituting("\"unk_id\": 0", with: "\"unk_id\": null"), "unk_id"),
+    (unigram.substituting("-2.0", with: "-1e300"), "log probability"),
+    (unigram.substituting("-2.0", with: "\"x\""), "Double"),
+    (unigram.substituting("[SEP]", with: "[SAP]"), "[SEP]"),
+    (unigram.substituting("Metaspace", with: "ByteLevel"), "ByteLevel"),
+    (unigram.substituting("\"▁\"", with: "\"ab\""), "ab"),
+    (unigram.substituting(": null,", with: #": {"type": "Nmt"},"#), "Nmt"),
+    (
+      unigram.substituting(
+        ": null,", with: #": {"type": "Replace", "pattern": {"Regex": "x+"}, "content": ""},"#),
+      "x+"
+    ),
+    (
+      unigram.substituting(
+        ": null,", with: #": {"type": "Precompiled", "precompiled_charsmap": "?"},"#), "base64"
+    ),
+    (
+      unigram.substituting(
+        ": null,", with: #": {"type": "Precompiled", "precompiled_charsmap": "////fwAA"},"#),
+      "does not fit"
+    ),
+  ]
+
+  @Test(arguments: damagedUnigram)
   func `A damaged unigram tokenizer is refused`(text: String, reason: String) throws {
     let error = try failure(["tokenizer.json": text])
     #expect(error.path?.hasSuffix("tokenizer.json") == true)
@@ -195,8 +198,8 @@ import Text
       let scratch = try ScratchFolder()
       try scratch.write(
         "tokenizer.json",
-        Self.unigram.replacing(
-          ": null,", with: #": {"type": "Precompiled", "precompiled_charsmap": ""# + map + #""},"#))
+        Self.unigram.substituting(
+          ": null,", with: #": {"type": "Precompiled", "precompiled_charsmap": "\#(map)"},"#))
       let tokenizer = try Tokenizer(directory: scratch.path)
       #expect(tokenizer.encode("a é 東 👍🏽 z", maxLength: 50).ids.first == 1, "seed \(seed)")
     }
@@ -213,16 +216,17 @@ import Text
     }
     try scratch.write(
       "tokenizer.json",
-      Self.unigram.replacing("\"byte_fallback\": false", with: "\"byte_fallback\": true")
-        .replacing("[\"b\", -2.0]", with: "[\"b\", -2.0], " + pieces.joined(separator: ", ")))
+      Self.unigram.substituting("\"byte_fallback\": false", with: "\"byte_fallback\": true")
+        .substituting("[\"b\", -2.0]", with: "[\"b\", -2.0], " + pieces.joined(separator: ", ")))
     let bytes = try Tokenizer(directory: scratch.path)
-    #expect(bytes.encode("abéb", maxLength: 50).ids == [1, 3, 4, 5 + 0xC3, 5 + 0xA9, 4, 2])
+    let spelled: [Int32] = [1, 3, 4, 5 + 0xC3, 5 + 0xA9, 4, 2]
+    #expect(bytes.encode("abéb", maxLength: 50).ids == spelled)
     #expect(bytes.fingerprint != plain.fingerprint)
   }
 }
 
 extension String {
-  fileprivate func replacing(_ text: String, with other: String) -> String {
+  fileprivate func substituting(_ text: String, with other: String) -> String {
     replacingOccurrences(of: text, with: other)
   }
 }
