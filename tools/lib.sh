@@ -13,6 +13,9 @@ die() {
   exit "${2:-1}"
 }
 
+# Prints how many whole gigabytes are free on a file system.
+free_gigabytes() { df --output=avail --block-size=1G "$1" | tail -n 1 | tr -d ' '; }
+
 # Runs a command as root, through sudo where needed.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then

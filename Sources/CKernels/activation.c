@@ -9,6 +9,7 @@
 #include <arm_neon.h>
 #endif
 
+#include "dispatch.h"
 #include "gelu_terms.h"
 
 // MARK: Scalar reference, straight from the definitions
@@ -71,24 +72,6 @@ static void scalar_layer_norm(float *out, const float *x, const float *residual,
 #endif
 
 // MARK: Dispatch
-
-#if defined(__x86_64__)
-#define DISPATCH(kernel, ...)                                        \
-  if (!retort_level_available(level)) level = RETORT_LEVEL_SCALAR;   \
-  switch (level) {                                                   \
-    case RETORT_LEVEL_AVX512: avx512_##kernel(__VA_ARGS__); break;   \
-    case RETORT_LEVEL_AVX2: avx2_##kernel(__VA_ARGS__); break;       \
-    default: scalar_##kernel(__VA_ARGS__);                           \
-  }
-#elif defined(__aarch64__)
-#define DISPATCH(kernel, ...)                                        \
-  switch (level) {                                                   \
-    case RETORT_LEVEL_NEON: neon_##kernel(__VA_ARGS__); break;       \
-    default: scalar_##kernel(__VA_ARGS__);                           \
-  }
-#else
-#define DISPATCH(kernel, ...) (void)level, scalar_##kernel(__VA_ARGS__);
-#endif
 
 void retort_gelu_erf(retort_level level, float *out, const float *x, size_t count) {
   DISPATCH(gelu_erf, out, x, count)

@@ -19,16 +19,10 @@ __attribute__((target("avx2"))) void retort_codes_score_avx2(const retort_codes_
                                                              const uint8_t *base,
                                                              const uint32_t *ids, size_t count,
                                                              float *scores) {
-  const uint32_t stride = query->stride;
-  for (size_t i = 0; i < count && i < CODES_AHEAD; i++) {
-    codes_prefetch(codes_record(query, base, ids[i]), stride);
-  }
+  codes_begin(query, base, ids, count);
   const __m256i low4 = _mm256_set1_epi8(15), low2 = _mm256_set1_epi8(3);
   for (size_t i = 0; i < count; i++) {
-    if (i + CODES_AHEAD < count) {
-      codes_prefetch(codes_record(query, base, ids[i + CODES_AHEAD]), stride);
-    }
-    const uint8_t *record = codes_record(query, base, ids[i]);
+    const uint8_t *record = codes_next(query, base, ids, count, i);
     const uint8_t *code = record + RETORT_CODES_HEADER;
     const int8_t *weight = query->weights;
     __m256i s7 = _mm256_setzero_si256(), s4 = s7, s2 = s7;

@@ -22,16 +22,10 @@ CODES_AVX512 __m512i codes_widen(__m512i pairs) {
 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) void retort_codes_score_avx512(
     const retort_codes_query *query, const uint8_t *base, const uint32_t *ids, size_t count,
     float *scores) {
-  const uint32_t stride = query->stride;
-  for (size_t i = 0; i < count && i < CODES_AHEAD; i++) {
-    codes_prefetch(codes_record(query, base, ids[i]), stride);
-  }
+  codes_begin(query, base, ids, count);
   const __m512i low4 = _mm512_set1_epi8(15), low2 = _mm512_set1_epi8(3);
   for (size_t i = 0; i < count; i++) {
-    if (i + CODES_AHEAD < count) {
-      codes_prefetch(codes_record(query, base, ids[i + CODES_AHEAD]), stride);
-    }
-    const uint8_t *record = codes_record(query, base, ids[i]);
+    const uint8_t *record = codes_next(query, base, ids, count, i);
     const uint8_t *code = record + RETORT_CODES_HEADER;
     const int8_t *weight = query->weights;
     __m512i s7 = _mm512_setzero_si512(), s4 = s7, s2 = s7;

@@ -13,16 +13,10 @@ static inline int32x4_t codes_add(int32x4_t sum, uint8x16_t code, const int8_t *
 
 void retort_codes_score_neon(const retort_codes_query *query, const uint8_t *base,
                              const uint32_t *ids, size_t count, float *scores) {
-  const uint32_t stride = query->stride;
-  for (size_t i = 0; i < count && i < CODES_AHEAD; i++) {
-    codes_prefetch(codes_record(query, base, ids[i]), stride);
-  }
+  codes_begin(query, base, ids, count);
   const uint8x16_t low4 = vdupq_n_u8(15), low2 = vdupq_n_u8(3);
   for (size_t i = 0; i < count; i++) {
-    if (i + CODES_AHEAD < count) {
-      codes_prefetch(codes_record(query, base, ids[i + CODES_AHEAD]), stride);
-    }
-    const uint8_t *record = codes_record(query, base, ids[i]);
+    const uint8_t *record = codes_next(query, base, ids, count, i);
     const uint8_t *code = record + RETORT_CODES_HEADER;
     const int8_t *weight = query->weights;
     int32x4_t s7 = vdupq_n_s32(0), s4 = s7, s2 = s7;

@@ -21,6 +21,23 @@ static inline const uint8_t *codes_record(const retort_codes_query *query, const
   return base + (size_t)id * query->stride;
 }
 
+// Asks memory for the first records of a list.
+static inline void codes_begin(const retort_codes_query *query, const uint8_t *base,
+                               const uint32_t *ids, size_t count) {
+  for (size_t i = 0; i < count && i < CODES_AHEAD; i++) {
+    codes_prefetch(codes_record(query, base, ids[i]), query->stride);
+  }
+}
+
+// The record of the list's entry `i`; asks memory for one further on.
+static inline const uint8_t *codes_next(const retort_codes_query *query, const uint8_t *base,
+                                        const uint32_t *ids, size_t count, size_t i) {
+  if (i + CODES_AHEAD < count) {
+    codes_prefetch(codes_record(query, base, ids[i + CODES_AHEAD]), query->stride);
+  }
+  return codes_record(query, base, ids[i]);
+}
+
 static inline float codes_combine(const retort_codes_query *query, const uint8_t *record,
                                   int32_t sum7, int32_t sum4, int32_t sum2) {
 #pragma STDC FP_CONTRACT OFF

@@ -8,6 +8,7 @@
 #include <arm_neon.h>
 #endif
 
+#include "dispatch.h"
 #include "gelu_terms.h"
 #include "retort_activation.h"
 
@@ -170,24 +171,6 @@ static void scalar_attention_backward(float *dqkv, const float *dout, size_t out
 #endif
 
 // MARK: Dispatch
-
-#if defined(__x86_64__)
-#define DISPATCH(kernel, ...)                                             \
-  if (!retort_level_available(level)) level = RETORT_LEVEL_SCALAR;        \
-  switch (level) {                                                        \
-    case RETORT_LEVEL_AVX512: return avx512_##kernel(__VA_ARGS__);        \
-    case RETORT_LEVEL_AVX2: return avx2_##kernel(__VA_ARGS__);            \
-    default: return scalar_##kernel(__VA_ARGS__);                         \
-  }
-#elif defined(__aarch64__)
-#define DISPATCH(kernel, ...)                                             \
-  switch (level) {                                                        \
-    case RETORT_LEVEL_NEON: return neon_##kernel(__VA_ARGS__);            \
-    default: return scalar_##kernel(__VA_ARGS__);                         \
-  }
-#else
-#define DISPATCH(kernel, ...) (void)level; return scalar_##kernel(__VA_ARGS__);
-#endif
 
 void retort_dropout(retort_level level, float *x, size_t count, uint32_t first,
                     retort_dropout_mask mask) {

@@ -21,9 +21,7 @@ final class Sink {
     let path = FileSystem.resolved(path)
     self.path = path
     temporary = path + ".retort-\(getpid()).tmp"
-    // /dev/stdout and the like may name a regular file, but never one to rename over.
-    let isDevice = ["/dev/", "/proc/"].contains { path.hasPrefix($0) }
-    switch isDevice ? .other : FileSystem.kind(of: path) {
+    switch FileSystem.isOpenFile(path) ? .other : FileSystem.kind(of: path) {
     case .folder:
       throw RetortError(.usage, "is a folder; name a file to write", path: path)
     case .other:

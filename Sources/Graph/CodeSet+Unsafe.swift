@@ -78,7 +78,7 @@ package enum GraphMetric: UInt32, Sendable {
 
   /// What is added to a query's inner product with `vector` to rank by this metric.
   @inline(__always)
-  func bias(_ vector: UnsafePointer<Float>, _ dimension: Int) -> Float {
+  package func bias(_ vector: UnsafePointer<Float>, _ dimension: Int) -> Float {
     switch self {
     case .innerProduct: 0
     case .euclidean: -0.5 * retort_dot_f32(vector, vector, dimension)

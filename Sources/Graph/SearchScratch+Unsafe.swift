@@ -6,9 +6,9 @@ import Platform
 ///
 /// Not thread-safe: one scratch a thread.
 package final class SearchScratch {
-  /// Inner products computed since the last `resetCounters()`.
-  package private(set) var distanceEvaluations = 0
-  /// Inner products at full precision of vectors that the walk had scored by their codes.
+  /// Vectors scored, by their codes where the graph has any, since the last `resetCounters()`.
+  package private(set) var scored = 0
+  /// Vectors scored again at full precision, after the walk had scored them by their codes.
   package private(set) var rescored = 0
   /// Nodes expanded since the last `resetCounters()`.
   package private(set) var hops = 0
@@ -62,7 +62,7 @@ package final class SearchScratch {
 
   /// Sets the counters to zero.
   package func resetCounters() {
-    distanceEvaluations = 0
+    scored = 0
     rescored = 0
     hops = 0
   }
@@ -203,7 +203,7 @@ package final class SearchScratch {
       ids = UnsafePointer(freshVectors)
     }
     try scorer.scores(ids, count: count, into: freshScores)
-    distanceEvaluations += count
+    scored += count
     var lowest = Int.max
     for i in 0..<count {
       let place = insert(fresh[i], freshScores[i])

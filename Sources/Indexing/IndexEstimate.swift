@@ -15,8 +15,8 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
   public var disk, diskWhileBuilding: Int
   /// Bytes of memory while the index is built, without the encoder.
   public var memoryWhileBuilding: Int
-  /// Bytes of memory that searches use at the most: anonymous, and of mapped files, which the
-  /// operating system takes back when it needs them.
+  /// Bytes of memory that searches use once they have touched every part: anonymous, and of mapped
+  /// files, which the operating system takes back when it needs them.
   public var searchMemory, searchMappings: Int
   /// Seconds of one thread to link the graph, as on an AMD EPYC of the Zen 3 generation.
   public var graphSeconds: Double
@@ -68,7 +68,9 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
     diskWhileBuilding = disk + vectors + passages * (textBytes + 16)
     let row = Double(2 * m + m / 2 + 1) * 4
     memoryWhileBuilding = 64 << 20 + Int(count * (row + code + 200))
-    searchMemory = Int(count * Double(2 * m + 1) * 4)
+    let upperRow = Double(m + 1) * 4 / Double(m - 1)
+    let searchRow = Double(2 * m + 1) * 4
+    searchMemory = Int(count * (searchRow + upperRow))
     searchMappings = vectors + Int(count * (code + bits / 8))
     // 100,000 × 384 at M 16 and efConstruction 200: 25 seconds of one thread.
     let pace = 130e-6 + 0.31e-6 * Double(dimension)

@@ -86,7 +86,8 @@ public struct IndexMerge {
     let graph = try HNSWBuilder.build(
       vectors.vectors,
       parameters: HNSWParameters(
-        m: settings.m, efConstruction: settings.efConstruction, seed: settings.seed),
+        m: settings.m, efConstruction: settings.efConstruction, seed: settings.seed,
+        metric: index.manifest.metric.graphMetric),
       threads: threads, progress: { progress.update($0) })
     try GraphFileWriter.write(graph, to: building + "/graph.seg", threads: threads)
     progress.finishPhase()

@@ -109,7 +109,8 @@ public struct VectorImport {
     let graph = try HNSWBuilder.build(
       vectors,
       parameters: HNSWParameters(
-        m: options.graph.m, efConstruction: options.graph.efConstruction, seed: options.graph.seed),
+        m: options.graph.m, efConstruction: options.graph.efConstruction, seed: options.graph.seed,
+        metric: options.metric.graphMetric),
       threads: options.threads, progress: { progress.update($0) })
     try GraphFileWriter.write(
       graph, to: folder.buildingPath + "/graph.seg", threads: options.threads)

@@ -16,13 +16,20 @@ package enum FileSystem {
     }
   }
 
+  /// Whether a path like /dev/stdout stands for a file that this process has open: it may be a regular
+  /// one, but never one to rename over. (Below /dev/shm are files like any other.)
+  package static func isOpenFile(_ path: String) -> Bool {
+    ["/dev/stdin", "/dev/stdout", "/dev/stderr"].contains(path)
+      || ["/dev/fd/", "/proc/"].contains { path.hasPrefix($0) }
+  }
+
   /// What a symbolic link leads to, where it leads to something; any other path as it is.
   ///
-  /// Paths below /dev and /proc stay: those links stand for open files.
+  /// Links that stand for open files stay.
   package static func resolved(_ path: String) -> String {
     var info = stat()
     guard lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK,
-      !["/dev/", "/proc/"].contains(where: { path.hasPrefix($0) }),
+      !isOpenFile(path),
       let target = realpath(path, nil)
     else { return path }
     defer { free(target) }

@@ -23,7 +23,7 @@ struct Search: Sendable {
       hits += try one(q, efSearch: efSearch, scratch).count { exact.contains($0.id) }
     }
     let total = Double(queries.count)
-    let codes = Double(scratch.distanceEvaluations) / total
+    let codes = Double(scratch.scored) / total
     let exact = Double(scratch.rescored) / total
     let stride = graph.codes?.book.stride ?? vectors.dimension * 4
     let row = 132.0  // M = 16: a length and at most 32 links

@@ -38,6 +38,9 @@ struct EncodeCommand: ParsableCommand {
 
   @OptionGroup var shards: ShardArguments
 
+  @Option(help: "How the texts are written: auto, tsv, jsonl or beir.")
+  var format: TextFormat = .auto
+
   @OptionGroup var job: JobArguments
 
   @Flag(help: "Replace finished files (they stay until the new ones are), or start again.")
@@ -54,7 +57,7 @@ struct EncodeCommand: ParsableCommand {
       Interruption.install()
       var options = CorpusEncodingOptions(input: corpus ?? topics ?? "", output: output)
       options.kind = corpus == nil ? .queries : .corpus
-      options.format = job.format
+      options.format = format
       options.shard = try shards.shard()
       options.batchSize = job.batchSize
       options.threads = job.threading.threads

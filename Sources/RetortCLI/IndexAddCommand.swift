@@ -27,6 +27,9 @@ struct IndexAddCommand: ParsableCommand {
   @Option(help: "Where the index's model is now, if it was moved: a folder or a fetched name.")
   var model: String?
 
+  @Option(help: "How the texts are written: auto, tsv, jsonl or beir.")
+  var format: TextFormat = .auto
+
   @OptionGroup var job: JobArguments
 
   @Flag(help: "Drop an addition that did not finish, and start again.")
@@ -40,7 +43,7 @@ struct IndexAddCommand: ParsableCommand {
     try runReportingErrors {
       Interruption.install()
       var options = IndexAdditionOptions(index: index, corpus: corpus)
-      options.format = job.format
+      options.format = format
       options.batchSize = job.batchSize
       options.threads = job.threading.threads
       options.resume = job.resume

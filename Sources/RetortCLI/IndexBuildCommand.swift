@@ -41,7 +41,7 @@ struct IndexBuildCommand: ParsableCommand {
   @Option(help: "With --vectors: their ids, one a line.")
   var ids: String?
 
-  @Option(help: "With --vectors: how scores are computed, ip or cosine.")
+  @Option(help: "With --vectors: how scores are computed: ip, cosine or l2.")
   var metric: Metric?
 
   @OptionGroup var encoder: EncoderArguments
@@ -65,6 +65,9 @@ struct IndexBuildCommand: ParsableCommand {
 
   @Option(help: "Decides the levels of the graph.")
   var seed: UInt64 = 42
+
+  @Option(help: "How the texts are written: auto, tsv, jsonl or beir.")
+  var format: TextFormat = .auto
 
   @OptionGroup var job: JobArguments
 
@@ -99,7 +102,7 @@ struct IndexBuildCommand: ParsableCommand {
       let shard = try shards.shard()
       var options = IndexBuildOptions(corpus: corpus ?? "", output: output + shard.suffix)
       options.shard = shard
-      options.format = job.format
+      options.format = format
       options.m = m
       options.efConstruction = efConstruction
       options.batchSize = job.batchSize
@@ -125,7 +128,7 @@ struct IndexBuildCommand: ParsableCommand {
     var options = VectorImportOptions(vectors: path, output: output)
     options.ids = ids
     options.corpus = corpus
-    options.format = job.format
+    options.format = format
     options.fields = keptFields
     options.metric = metric ?? .innerProduct
     options.graph = Manifest.GraphSettings(m: m, efConstruction: efConstruction, seed: seed)

@@ -55,7 +55,7 @@ struct IndexEstimateCommand: ParsableCommand {
       print("           \(megabytes(estimate.diskWhileBuilding)) while it is built")
       print("memory:    building \(megabytes(estimate.memoryWhileBuilding)), without the encoder")
       print(
-        "           searching at most \(megabytes(estimate.searchMemory)), and "
+        "           searching about \(megabytes(estimate.searchMemory)), and "
           + "\(megabytes(estimate.searchMappings)) of mapped files")
       print(
         "time:      linking \(duration(estimate.graphSeconds / Double(threads))) on "

@@ -19,7 +19,12 @@ struct IndexInfoCommand: ParsableCommand {
       let manifest = try PassageIndex(path: index).manifest
       if json { return try printJSON(manifest) }
       print("passages:     \(manifest.passages)")
-      let metric = manifest.metric == .cosine ? "cosine" : "inner product"
+      let metric =
+        switch manifest.metric {
+        case .innerProduct: "inner product"
+        case .cosine: "cosine"
+        case .euclidean: "Euclidean distance"
+        }
       print("dimension:    \(manifest.dimension), \(metric)")
       print("generation:   \(manifest.generation), format \(manifest.formatVersion)")
       if let model = manifest.model {

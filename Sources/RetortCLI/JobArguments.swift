@@ -2,11 +2,8 @@ import ArgumentParser
 import Foundation
 import Retort
 
-/// How a job that encodes texts reads them, works and reports.
+/// How a job that encodes or scores texts works and reports.
 struct JobArguments: ParsableArguments {
-  @Option(help: "How the texts are written: auto, tsv, jsonl or beir.")
-  var format: TextFormat = .auto
-
   @Option(help: "Texts encoded, and made safe against a crash, together.")
   var batchSize = 512
 

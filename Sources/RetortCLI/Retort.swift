@@ -5,7 +5,7 @@ import ArgumentParser
 struct RetortCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "retort",
-    abstract: "Dense passage retrieval: index, search, evaluate.",
+    abstract: "Dense passage retrieval: index, search, evaluate, train.",
     version: "0.1.0",
     subcommands: [
       IndexCommand.self, EncodeCommand.self, SearchCommand.self, EvalCommand.self,

@@ -20,7 +20,8 @@ struct SearchCommand: ParsableCommand {
       quotes, numbers, true or false, joined by and, or, not and parentheses. A passage with several \
       values of a field passes where one of them does. k passages come back wherever as many pass.
 
-      Scores are inner products. Equal scores keep the order of the corpus; in TREC runs each is \
+      Scores are inner products; over vectors indexed with --metric l2 they are squared Euclidean \
+      distances, negative. Equal scores keep the order of the corpus; in TREC runs each is \
       written one unit in the last place lower than the one before, so that evaluators do the same. \
       Fewer than k passages come back only if the index has fewer.
       """)
@@ -234,8 +235,10 @@ struct SearchCommand: ParsableCommand {
     var line =
       "\(count) queries: \(encoding)search \(rate(timings.search)), "
       + "ids and output \(rate(timings.fetch))"
-    if statistics.distanceEvaluations > 0 {
-      line += "; \(statistics.distanceEvaluations / statistics.queries) distances a query"
+    if statistics.scored > 0 {
+      line +=
+        "; \(statistics.scored / statistics.queries) passages scored and "
+        + "\(statistics.rescored / statistics.queries) scored again a query"
     }
     progress.note(line)
   }

@@ -156,7 +156,7 @@ struct SearchPrompt {
 /// How passages of a selection were found.
 func howFound(_ statistics: SearchStatistics, _ mode: SearchMode) -> String {
   if mode == .exact { return "found by an exact scan" }
-  switch (statistics.distanceEvaluations > 0, statistics.scanned > 0) {
+  switch (statistics.scored > 0, statistics.scanned > 0) {
   case (true, true): return "found by graph walks and by scans of the matches"
   case (true, false): return "found by graph walks"
   default: return "found by scans of the matches"

@@ -39,28 +39,13 @@ struct TeachCommand: ParsableCommand {
   @Option(help: "Tokens of a query with its passage at most (default: what the model says).")
   var maxLength: Int?
 
-  @Option(help: "Triples scored, and made safe against a crash, together.")
-  var batchSize = 256
-
   @Option(help: "The share of triples that may name unknown ids; they are left out.")
   var maxUnknown = 0.01
 
-  @OptionGroup var threading: ThreadArguments
-
-  @Flag(help: "Go on with work that did not finish; does nothing where it did.")
-  var resume = false
+  @OptionGroup var job: JobArguments
 
   @Flag(help: "Replace a finished file, or start again.")
   var overwrite = false
-
-  @Flag(help: "Skip and count lines that cannot be read instead of stopping at the first.")
-  var skipBadLines = false
-
-  @Flag(help: "No progress, only warnings and errors.")
-  var quiet = false
-
-  @Flag(help: "Print the report as JSON on standard output.")
-  var json = false
 
   func run() throws {
     try runReportingErrors {
@@ -70,19 +55,15 @@ struct TeachCommand: ParsableCommand {
       options.collection = collection
       options.queries = queries
       options.maxLength = maxLength
-      options.batchSize = batchSize
+      options.batchSize = job.batchSize
       options.maxUnknown = maxUnknown
-      options.threads = threading.threads
-      options.resume = resume
+      options.threads = job.threading.threads
+      options.resume = job.resume
       options.overwrite = overwrite
-      options.skipBadLines = skipBadLines
-      do {
-        let (report, truncated) = try TeacherScoring.score(options, quiet: quiet)
+      options.skipBadLines = job.skipBadLines
+      try job.run {
+        let (report, truncated) = try TeacherScoring.score(options, quiet: job.quiet)
         try show(report, truncated)
-      } catch let error as RetortError where error.code == .cancelled {
-        throw RetortError(
-          .cancelled,
-          "interrupted; finished batches are kept: run the same command with --resume to go on")
       }
     }
   }
@@ -93,8 +74,8 @@ struct TeachCommand: ParsableCommand {
         "warning: \(counted(truncated, "pair")) of query and passage were longer than the model "
           + "takes; only their starts were scored")
     }
-    if json { return try printJSON(report) }
-    guard !quiet else { return }
+    if job.json { return try printJSON(report) }
+    guard !job.quiet else { return }
     writeError(
       """
       \(output): \(counted(report.triples, "triple")), mean \(decimals(report.mean, 3)), deviation \

@@ -6,13 +6,15 @@ import Tensors
 
 // The exact top k by scanning all vectors: matrix products over tiles find candidates, the distance
 // kernel of the graph walk then scores those again. The two round differently, by at most ε =
-// 4·d·2⁻²⁴·‖q‖·‖x‖max (each by half of that), so every tile keeps whatever lies within ε of its k-th best; after the second
+// 4·d·2⁻²⁴·‖q‖·‖x‖max (each by half of that; Euclidean distance adds half a square, with an error of
+// its own), so every tile keeps whatever lies within ε of its k-th best; after the second
 // scoring the order is exact in the arithmetic that all searches share, ties included.
 
 /// Scans all vectors of a segment for the exact nearest ones.
 struct ExactScan {
   let vectors: VectorSet
   let largestNorm: Float
+  let metric: GraphMetric
   /// The vectors that may be found; nil: all.
   var allowed: NodeSet?
 
@@ -44,12 +46,14 @@ struct ExactScan {
     let slack = (0..<count).map { q in
       let query = queries[(q * dimension)..<((q + 1) * dimension)]
       let norm = query.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      return 4 * Float(dimension) * 0x1p-24 * norm * largestNorm
+      let products = 4 * Float(dimension) * 0x1p-24 * norm * largestNorm
+      return metric == .innerProduct ? products : products + 0x1p-21 * largestNorm * largestNorm
     }
     let tiles = (vectors.count + Self.tileRows - 1) / Self.tileRows
     let workers = (0..<max(1, min(threads, tiles))).map { _ in
       ScanWorker(
-        slack: slack, k: min(k, vectors.count), tileRows: Self.tileRows, allowed: allowed)
+        slack: slack, k: min(k, vectors.count), tileRows: Self.tileRows, metric: metric,
+        allowed: allowed)
     }
     try parallelForThrowing(tiles, threads: threads) { tile, worker throws(RetortError) in
       try Interruption.check()
@@ -71,9 +75,10 @@ struct ExactScan {
     var scored = queries.withUnsafeBufferPointer { buffer -> [Neighbor] in
       guard let base = buffer.baseAddress else { return [] }
       return candidates.map {
-        Neighbor(
-          id: $0.id,
-          score: retort_dot_f32(base + q * dimension, vectors.pointer($0.id), dimension))
+        let vector = vectors.pointer($0.id)
+        var score = retort_dot_f32(base + q * dimension, vector, dimension)
+        if metric != .innerProduct { score += metric.bias(vector, dimension) }
+        return Neighbor(id: $0.id, score: score)
       }
     }
     scored.sort(by: Neighbor.ranksBefore)
@@ -91,10 +96,12 @@ private final class ScanWorker: @unchecked Sendable {
   private var thresholds: [Float]
   private var scores: [Float]
   private let tileRows: Int
+  private let metric: GraphMetric
   private let allowed: NodeSet?
 
-  init(slack: [Float], k: Int, tileRows: Int, allowed: NodeSet?) {
+  init(slack: [Float], k: Int, tileRows: Int, metric: GraphMetric, allowed: NodeSet?) {
     self.allowed = allowed
+    self.metric = metric
     self.slack = slack
     self.k = k
     self.tileRows = tileRows
@@ -115,6 +122,7 @@ private final class ScanWorker: @unchecked Sendable {
         ScoreProducts.compute(
           queries: query, count: slack.count, vectors: vectors.pointer(UInt32(rows.lowerBound)),
           rows: rows.count, dimension: vectors.dimension, into: score)
+        if metric != .innerProduct { add(rows.map { bias(of: $0, vectors) }, to: score) }
         for q in 0..<slack.count {
           let line = score + q * rows.count
           for r in 0..<rows.count where line[r] >= thresholds[q] {
@@ -124,6 +132,18 @@ private final class ScanWorker: @unchecked Sendable {
           if kept[q].count > limits[q] { trim(q) }
         }
       }
+    }
+  }
+
+  private func bias(of row: Int, _ vectors: VectorSet) -> Float {
+    metric.bias(vectors.pointer(UInt32(row)), vectors.dimension)
+  }
+
+  /// Adds a bias a row to every query's scores.
+  private func add(_ biases: [Float], to scores: UnsafeMutablePointer<Float>) {
+    for q in 0..<slack.count {
+      let line = scores + q * biases.count
+      for r in biases.indices { line[r] += biases[r] }
     }
   }
 

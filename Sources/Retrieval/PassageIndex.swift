@@ -9,7 +9,8 @@ public struct SearchHit: Sendable, Equatable {
   /// The passage's number in the index, from 0: its place in the corpus, as long as the index is what
   /// one build made of it. A merge numbers passages anew, in the same order.
   public var number: Int
-  /// The inner product of query and passage vectors, or their cosine; higher is better.
+  /// What the index's metric makes of query and passage vectors: their inner product, their cosine,
+  /// or their squared Euclidean distance, negative. Higher is better.
   public var score: Float
 
   /// A hit.
@@ -140,13 +141,33 @@ public final class PassageIndex: Sendable {
     }
     var queries = queries
     if manifest.metric == .cosine { queries.normalizeRows(of: dimension) }
-    switch mode {
-    case .exact:
-      return try scan(queries, k: k, among: selection, threads: threads)
-    case .graph(let efSearch):
-      return try walk(
-        queries, k: k, efSearch: efSearch, among: selection, threads: threads, statistics)
+    let hits =
+      switch mode {
+      case .exact: try scan(queries, k: k, among: selection, threads: threads)
+      case .graph(let efSearch):
+        try walk(
+          queries, k: k, efSearch: efSearch, among: selection, threads: threads, statistics)
+      }
+    return manifest.metric == .euclidean ? try distances(hits, from: queries) : hits
+  }
+
+  /// The same hits with squared Euclidean distances, negative, as their scores.
+  ///
+  /// Searches rank by q·x − ‖x‖²/2, which orders alike but loses digits where vectors are long.
+  private func distances(
+    _ hits: [[SearchHit]], from queries: [Float]
+  ) throws(RetortError) -> [[SearchHit]] {
+    var scored = hits
+    for q in hits.indices {
+      let query = queries[(q * dimension)..<((q + 1) * dimension)]
+      for place in hits[q].indices {
+        var square: Float = 0
+        for (x, y) in zip(query, try vector(hits[q][place].number)) { square += (x - y) * (x - y) }
+        scored[q][place].score = -square
+      }
+      scored[q].sort { ($0.score, $1.number) > ($1.score, $0.number) }
     }
+    return scored
   }
 
   private func scan(
@@ -156,6 +177,7 @@ public final class PassageIndex: Sendable {
     for (place, segment) in opened.segments.enumerated() {
       let scan = ExactScan(
         vectors: segment.vectors.vectors, largestNorm: segment.vectors.largestNorm,
+        metric: manifest.metric.graphMetric,
         allowed: selection?.segments[place] ?? segment.live)
       for (q, found) in try scan.search(queries, k: k, threads: threads).enumerated() {
         merged[q].merge(found, base: segment.base, k: k)
@@ -191,8 +213,7 @@ public final class PassageIndex: Sendable {
       results.set(q, merged)
     }
     statistics?.add(
-      queries: count, scratches.reduce(0) { $0 + $1.distanceEvaluations },
-      scratches.reduce(0) { $0 + $1.hops }, scanned: scanned.load(ordering: .relaxed))
+      queries: count, scratches, scanned: scanned.load(ordering: .relaxed))
     return results.values
   }
 }

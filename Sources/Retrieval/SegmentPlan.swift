@@ -7,7 +7,8 @@ import Store
 /// A walk that keeps e candidates computes some 12·e inner products (16 links a node, of which most
 /// have been seen), and to meet `efSearch` selected ones among m of n it must keep efSearch·n/m. A
 /// scan computes m, and reads the vectors in order. So the scan is taken where m² ≤ 12·efSearch·n:
-/// among 100,000 passages below 11%, among a million below 3.5%, at efSearch 100.
+/// among 100,000 passages below 11%, among a million below 3.5%, at efSearch 100. Where the walk goes
+/// by codes its steps are cheaper than the scan's; the scan, being exact, is taken all the same.
 struct SegmentPlan: Sendable {
   let segment: OpenedSegment
   private let k: Int
@@ -39,7 +40,8 @@ struct SegmentPlan: Sendable {
   func search(
     _ query: [Float], scratch: SearchScratch
   ) throws(RetortError) -> (found: [Neighbor], scanned: Int) {
-    let scan = SubsetScan(vectors: segment.vectors.vectors)
+    let scan = SubsetScan(
+      vectors: segment.vectors.vectors, metric: segment.graph.graph.metric)
     if let scanned {
       return (try scan.search(query, among: scanned, k: k), scanned.count)
     }

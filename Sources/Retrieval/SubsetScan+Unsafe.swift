@@ -5,6 +5,7 @@ import Platform
 /// Scans some vectors of a segment, one query at a time, with the arithmetic of the graph walk.
 struct SubsetScan {
   let vectors: VectorSet
+  let metric: GraphMetric
 
   private static let chunk = 512
 
@@ -56,6 +57,11 @@ struct SubsetScan {
             return .failure(error)
           }
           retort_dot_many_f32(query, vectors.base, vectors.dimension, id, ids.count, score)
+          if metric != .innerProduct {
+            for i in 0..<ids.count {
+              score[i] += metric.bias(vectors.pointer(id[i]), vectors.dimension)
+            }
+          }
           return .success(())
         }
       }

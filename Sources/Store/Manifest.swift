@@ -8,6 +8,11 @@ public enum Metric: String, Sendable, Codable, CaseIterable {
   case innerProduct = "ip"
   /// The cosine: the inner product of vectors scaled to length 1.
   case cosine
+  /// Euclidean distance; scores are its square, negative so that the nearest comes first.
+  case euclidean = "l2"
+
+  /// What the graph and the scans rank by.
+  package var graphMetric: GraphMetric { self == .euclidean ? .euclidean : .innerProduct }
 }
 
 /// What an index is: which files, made from what, how. The one mutable file of an index; it is

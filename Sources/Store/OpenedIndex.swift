@@ -27,7 +27,7 @@ package struct OpenedSegment: Sendable {
   package func isDeleted(_ place: Int) -> Bool { deleted?.contains(place) ?? false }
 
   fileprivate init(
-    _ info: Manifest.Segment, base: Int, dimension: Int, in folder: IndexFolder
+    _ info: Manifest.Segment, base: Int, dimension: Int, metric: Metric, in folder: IndexFolder
   ) throws(RetortError) {
     self.info = info
     self.base = base
@@ -45,7 +45,7 @@ package struct OpenedSegment: Sendable {
           + "the dimension; build the index again", path: folder.path)
     }
     let coded = graph.graph.codes?.book.dimension ?? dimension
-    guard coded == dimension, graph.graph.metric == .innerProduct else {
+    guard coded == dimension, graph.graph.metric == metric.graphMetric else {
       throw RetortError(
         .badData,
         "the graph of segment \(info.name) is of vectors of \(coded) dimensions, or by another "
@@ -119,7 +119,8 @@ package struct OpenedIndex: Sendable {
           path: folder.manifestPath)
       }
       segments.append(
-        try OpenedSegment(info, base: base, dimension: manifest.dimension, in: folder))
+        try OpenedSegment(
+          info, base: base, dimension: manifest.dimension, metric: manifest.metric, in: folder))
       base = next
     }
     guard manifest.passages == segments.reduce(0, { $0 + $1.info.live }) else {

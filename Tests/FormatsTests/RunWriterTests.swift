@@ -95,6 +95,18 @@ import Testing
     }
   }
 
+  @Test(.enabled(if: FileSystem.kind(of: "/dev/shm") == .folder, "needs /dev/shm"))
+  func `a file on the memory disk is a file like any other`() throws {
+    let path = "/dev/shm/retort-run-\(UInt64.random(in: 0 ... .max))"
+    defer { try? FileSystem.remove(path) }
+    for id in ["a", "b"] {
+      let writer = try RunWriter(path: path, format: .msmarco, tag: "t")
+      try writer.write(query: query, hits: [(id, 1)])
+      try writer.finish()
+      #expect(try FileSystem.read(path) == Array("q1\t\(id)\t1\n".utf8))
+    }
+  }
+
   @Test(.enabled(if: FileSystem.kind(of: "/dev/full") == .other, "needs /dev/full"))
   func `a full device is an error`() throws {
     let writer = try RunWriter(path: "/dev/full", format: .trec)

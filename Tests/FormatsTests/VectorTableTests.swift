@@ -238,7 +238,7 @@ import Testing
     let seed: UInt64 = 17
     var random = SplitMix64(seed: seed)
     var refused = 0
-    let rounds = 1500
+    let rounds = 300
     for round in 0..<rounds {
       var damaged = bytes
       // Most flips go into the header, where the numbers are.

@@ -287,7 +287,7 @@ import Testing
       hits += Set(found.map(\.id)).intersection(exactTop(10, query: query, values: values)).count
     }
     #expect(Double(hits) / 1000 >= 0.97, "recall \(Double(hits) / 1000), seed \(seed)")
-    #expect(scratch.distanceEvaluations / 100 <= 760, "\(scratch.distanceEvaluations / 100)")
+    #expect(scratch.scored / 100 <= 760, "\(scratch.scored / 100)")
     #expect(scratch.rescored / 100 <= 50, "\(scratch.rescored / 100)")
   }
 }

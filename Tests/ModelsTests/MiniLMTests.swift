@@ -93,7 +93,7 @@ struct MiniLMTests {
   }
 
   @Test func `the number of threads does not change a bit`() throws {
-    let sequences = try Self.golden().items.map(\.ids)
+    let sequences = try Self.golden().items.prefix(60).map(\.ids)
     let model = try EncoderModel(directory: Self.directory)
     let one = try model.encode(sequences, threads: 1)
     for threads in [2, 3] {
@@ -106,7 +106,7 @@ struct MiniLMTests {
     let sequences = try Self.golden().items.map(\.ids)
     let model = try EncoderModel(directory: Self.directory)
     let together = try model.encode(sequences, threads: 2)
-    for (index, sequence) in sequences.enumerated() {
+    for (index, sequence) in sequences.enumerated() where index % 4 == 0 {
       let alone = try model.encode([sequence], threads: 1)
       let row = together[index * 384..<(index + 1) * 384]
       let difference = zip(row, alone).map { abs($0 - $1) }.max() ?? .infinity

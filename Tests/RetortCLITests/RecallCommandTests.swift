@@ -18,7 +18,7 @@ import Testing
   private struct Report: Decodable {
     struct Point: Decodable {
       var efSearch: Int
-      var recall10, scoreRecall10, queriesPerSecond, distancesPerQuery: Double
+      var recall10, scoreRecall10, queriesPerSecond, scoredPerQuery, rescoredPerQuery: Double
       var recall100: Double?
     }
     var passages, queries, threads: Int
@@ -41,8 +41,8 @@ import Testing
     #expect(report.points[1].scoreRecall10 == 1)
     #expect(report.points[0].recall100 == nil)
     #expect(report.points[0].recall10 > 0.3 && report.points[0].recall10 <= 1)
-    #expect(report.points[0].distancesPerQuery < report.points[1].distancesPerQuery)
-    #expect(report.points[1].distancesPerQuery >= 400)
+    #expect(report.points[0].scoredPerQuery < report.points[1].scoredPerQuery)
+    #expect(report.points[1].scoredPerQuery >= 400)
     #expect(report.points.allSatisfy { $0.queriesPerSecond > 0 })
     let chart = String(decoding: try FileSystem.read(svg), as: UTF8.self)
     #expect(chart.hasPrefix("<svg") || chart.hasPrefix("<?xml"))
@@ -56,7 +56,7 @@ import Testing
     ])
     let lines = result.standardOutput.split(separator: "\n")
     #expect(lines.count == 3)
-    #expect(lines.first == "efSearch\trecall@10\trecall@100\tqueries/s\tdistances")
+    #expect(lines.first == "efSearch\trecall@10\trecall@100\tqueries/s\tscored\trescored")
     #expect(lines.dropFirst().first?.hasPrefix("400\t1.0000\t1.0000\t") == true)
     #expect(lines.last?.hasPrefix("exact\t1.0000\t1.0000\t") == true)
   }

@@ -144,7 +144,7 @@ import Testing
   @Test func `a change that is killed is not there or whole, and can be repeated`() throws {
     let more = try folder.file("more.tsv", SyntheticCorpus(count: 900, seed: 84).tsv)
     let add = ["index", "add", index, "--corpus", more, "--batch-size", "100", "--quiet"]
-    try kill(add, times: 8, seed: 85) { note in
+    try kill(add, times: Soak.times(8), seed: 85) { note in
       let index = try PassageIndex(path: index)
       try index.verify()
       #expect([400, 1300].contains(index.count), "\(note)")
@@ -154,7 +154,8 @@ import Testing
     }
     let gone = fixture.corpus.passages[..<200].map(\.id)
     let ids = try folder.file("ids", gone.joined(separator: "\n"))
-    try kill(["index", "delete", index, "--ids", ids, "--quiet"], times: 6, seed: 86) { note in
+    try kill(["index", "delete", index, "--ids", ids, "--quiet"], times: Soak.times(6), seed: 86) {
+      note in
       let index = try PassageIndex(path: index)
       try index.verify()
       #expect([1300, 1100].contains(index.count), "\(note)")
@@ -162,7 +163,7 @@ import Testing
       _ = try IndexDeletion.delete(gone, from: self.index)
       #expect(try PassageIndex(path: self.index).count == 1100, "\(note)")
     }
-    try kill(["index", "merge", index, "--quiet"], times: 8, seed: 87) { note in
+    try kill(["index", "merge", index, "--quiet"], times: Soak.times(8), seed: 87) { note in
       let index = try PassageIndex(path: index)
       try index.verify()
       #expect(index.count == 1100 && [2, 1].contains(index.manifest.segments.count), "\(note)")

@@ -105,7 +105,7 @@ import Testing
   @Test func `random nonsense never crashes`() throws {
     let seed: UInt64 = 73
     var random = SplitMix64(seed: seed)
-    for _ in 0..<100 {
+    for _ in 0..<Soak.times(100) {
       var image = good
       for _ in 0...(random.next() % 3) {
         let name = ["order", "book", "codes"][Int(random.next() % 3)]

@@ -299,7 +299,7 @@ import Testing
     let seed: UInt64 = 71
     var random = SplitMix64(seed: seed)
     let good = try image(role)
-    for _ in 0..<150 {
+    for _ in 0..<Soak.times(150) {
       var image = good
       for _ in 0...(random.next() % 3) {
         let part = Int(random.next() % UInt64(image.parts.count))

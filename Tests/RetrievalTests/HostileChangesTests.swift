@@ -88,7 +88,7 @@ import Testing
     for name in tested where name.contains("metadata") {
       let good = SegmentImage(try #require(index.files[name]))
       for section in ["fields", "values", "codes"] {
-        for _ in 0..<120 {
+        for _ in 0..<Soak.times(120) {
           var image = good
           var bytes = image[section]
           switch random.next() % 4 {
@@ -121,10 +121,10 @@ import Testing
   @Test func `readers always see one generation while a writer changes the index`() async throws {
     let subject = try UpdatedIndex(passages("c", 200, seed: 171))
     let path = subject.path
-    let seconds = 4.0
+    let seconds = Double(Soak.times(4))
     let query = try subject.opened().vector(0)
     /// What each reader saw: ids by generation.
-    let readers = (0..<4).map { reader in
+    let readers = (0..<8).map { reader in
       Task.detached { () throws -> [(Int, Set<String>)] in
         var seen: [(Int, Set<String>)] = []
         let end = monotonicSeconds() + seconds

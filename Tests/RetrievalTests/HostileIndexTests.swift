@@ -21,7 +21,7 @@ import Testing
   func `a file that was cut is an error, also where the manifest knows the new length`(
     role: String
   ) throws {
-    try index.expectCutsNoticed(role, random: 40)
+    try index.expectCutsNoticed(role, random: Soak.times(40))
   }
 
   @Test(arguments: ["vectors", "passages", "graph"])
@@ -42,7 +42,7 @@ import Testing
 
   @Test(arguments: ["vectors", "passages", "graph"])
   func `a flipped byte is noticed, or lies in padding`(role: String) throws {
-    try index.expectFlipsNoticed(role, random: 170, perSection: 8)
+    try index.expectFlipsNoticed(role, random: Soak.times(170), perSection: 8)
   }
 
   /// Order, book and codes are sections of graphs of a thousand passages and more.

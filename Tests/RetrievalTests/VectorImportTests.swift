@@ -38,14 +38,23 @@ import Testing
   }
 
   /// The order that plain arithmetic gives.
-  private func ranked(_ query: [Float], _ vectors: [[Float]], cosine: Bool) -> [(Int, Double)] {
+  private func ranked(
+    _ query: [Float], _ vectors: [[Float]], _ metric: Metric
+  ) -> [(Int, Double)] {
     func dot(_ a: [Float], _ b: [Float]) -> Double {
       zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
     }
     return vectors.enumerated().map { number, vector in
       let product = dot(query, vector)
-      let lengths = (dot(query, query) * dot(vector, vector)).squareRoot()
-      return (number, cosine ? (lengths > 0 ? product / lengths : 0) : product)
+      switch metric {
+      case .innerProduct: return (number, product)
+      case .cosine:
+        let lengths = (dot(query, query) * dot(vector, vector)).squareRoot()
+        return (number, lengths > 0 ? product / lengths : 0)
+      case .euclidean:
+        let difference = zip(query, vector).map { $0 - $1 }
+        return (number, -dot(difference, difference))
+      }
     }.sorted { $0.1 > $1.1 }
   }
 
@@ -67,13 +76,40 @@ import Testing
     for mode in [SearchMode.exact, .graph(efSearch: 500)] {
       for (number, hits) in try index.search(rows, k: 10, mode: mode).enumerated() {
         let query = Array(rows[(number * 24)..<(number * 24 + 24)])
-        let expected = ranked(query, vectors, cosine: metric == .cosine).prefix(10)
+        let expected = ranked(query, vectors, metric).prefix(10)
         #expect(hits.map(\.number) == expected.map(\.0))
         for (hit, one) in zip(hits, expected) {
           #expect(abs(Double(hit.score) - one.1) <= 1e-4 * max(1, abs(one.1)))
         }
         #expect(try index.id(hits[0].number) == "\(hits[0].number)")
       }
+    }
+  }
+
+  @Test func `Euclidean distance survives deletions and a merge`() throws {
+    // Enough vectors for codes; their lengths differ, so that inner products would rank otherwise.
+    let vectors = Self.vectors(1500, seed: 141)
+    var options = options(try file("v.npy", vectors))
+    options.metric = .euclidean
+    _ = try VectorImport.build(options, quiet: true)
+    let gone = Set((0..<100).map { $0 * 3 })
+    _ = try IndexDeletion.delete(gone.map(String.init), from: options.output)
+    for isMerged in [false, true] {
+      if isMerged { _ = try IndexMerge.merge(options.output, threads: 2, quiet: true) }
+      let index = try PassageIndex(path: options.output)
+      try index.verify()
+      var found = 0
+      for query in Self.vectors(20, seed: 142) {
+        let nearest = ranked(query, vectors, .euclidean).filter { !gone.contains($0.0) }.prefix(10)
+        let exact = try index.search(query, k: 10, mode: .exact)[0]
+        #expect(try exact.map { try index.id($0.number) } == nearest.map { String($0.0) })
+        for (hit, one) in zip(exact, nearest) {
+          #expect(abs(Double(hit.score) - one.1) <= 1e-4 * max(1, abs(one.1)))
+        }
+        let walked = try index.search(query, k: 10, mode: .graph(efSearch: 200))[0]
+        found += walked.count { exact.contains($0) }
+      }
+      #expect(found >= 198, "\(found) of 200, merged: \(isMerged)")
     }
   }
 

@@ -17,7 +17,7 @@ public struct TeacherScoringOptions: Sendable {
   /// Tokens of a query with its passage at most; nil: what the model says.
   public var maxLength: Int?
   /// Triples scored, and made safe against a crash, together.
-  public var batchSize = 256
+  public var batchSize = 512
   /// The share of triples that may name unknown ids.
   public var maxUnknown = 0.01
   /// Skip and count lines that cannot be read.
