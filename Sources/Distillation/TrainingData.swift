@@ -8,8 +8,8 @@ package struct TrainingData: Sendable {
   private var queries: [String] = []
   private var passages: [String] = []
   /// What the file calls them (ids, or the texts themselves).
-  private var queryNames: [String] = []
-  private var passageNames: [String] = []
+  private var queryNames = NameTable()
+  private var passageNames = NameTable()
   private var triples: [(query: Int32, positive: Int32, negative: Int32)] = []
   private var scores: [(positive: Float, negative: Float)] = []
   /// Triples left out because an id of theirs is unknown.
@@ -35,7 +35,7 @@ package struct TrainingData: Sendable {
     if options.namesIDs {
       try fillTexts(options)
     } else {
-      (queries, passages) = (queryNames, passageNames)
+      (queries, passages) = (queryNames.names, passageNames.names)
     }
     warnSigmoid()
     digest = makeDigest()
@@ -58,18 +58,15 @@ package struct TrainingData: Sendable {
   func columns(_ number: Int) -> [String] {
     let triple = triples[number]
     return [
-      queryNames[Int(triple.query)], passageNames[Int(triple.positive)],
-      passageNames[Int(triple.negative)],
+      queryNames.names[Int(triple.query)], passageNames.names[Int(triple.positive)],
+      passageNames.names[Int(triple.negative)],
     ]
   }
 
   /// A triple as a person finds it in the files.
   func name(_ number: Int) -> String {
-    let triple = triples[number]
-    func short(_ text: String) -> String { text.count > 40 ? text.prefix(40) + "…" : text }
-    return "(\(short(queryNames[Int(triple.query)])), "
-      + "\(short(passageNames[Int(triple.positive)])), "
-      + "\(short(passageNames[Int(triple.negative)])))"
+    let short = columns(number).map { $0.count > 40 ? $0.prefix(40) + "…" : $0 }
+    return "(" + short.joined(separator: ", ") + ")"
   }
 
   // MARK: Reading
@@ -85,27 +82,14 @@ package struct TrainingData: Sendable {
       order = try TripleReader(
         path: triples, layout: .triples, skipBadLines: options.skipBadLines)
     }
-    var places = (queries: [ByteKey: Int32](), passages: [ByteKey: Int32]())
-    func place(
-      _ name: String, _ places: inout [ByteKey: Int32], _ names: inout [String]
-    ) throws(RetortError) -> Int32 {
-      let key = ByteKey(name)
-      if let known = places[key] { return known }
-      guard let fresh = Int32(exactly: names.count) else {
-        throw reader.error("more than 2³¹ different texts; train on a part of the file")
-      }
-      places[key] = fresh
-      names.append(name)
-      return fresh
-    }
     while let triple = try reader.next() {
       if triples.count % 4096 == 0 { try Interruption.check() }
       if let order { try Self.match(triple, reader, order) }
       triples.append(
         (
-          try place(triple.query, &places.queries, &queryNames),
-          try place(triple.positive, &places.passages, &passageNames),
-          try place(triple.negative, &places.passages, &passageNames)
+          try queryNames.place(of: triple.query, reader),
+          try passageNames.place(of: triple.positive, reader),
+          try passageNames.place(of: triple.negative, reader)
         ))
       if let score = triple.scores { scores.append((Float(score.positive), Float(score.negative))) }
     }
@@ -141,18 +125,16 @@ package struct TrainingData: Sendable {
   /// Puts texts in the places of ids; triples with an unknown id are dropped and counted.
   private mutating func fillTexts(_ options: TrainingOptions) throws(RetortError) {
     guard let collection = options.collection, let queryFile = options.queries else { return }
-    var texts: [String?] = Array(repeating: nil, count: queryNames.count)
-    var places = Dictionary(
-      uniqueKeysWithValues: queryNames.enumerated().map { (ByteKey($1), $0) })
+    var knownQueries: [String?] = Array(repeating: nil, count: queryNames.names.count)
     for query in try readQueries(path: queryFile, skipBadLines: options.skipBadLines) {
-      if let place = places[ByteKey(query.id)] { texts[place] = query.text }
+      guard let place = queryNames.places[ByteKey(query.id)] else { continue }
+      knownQueries[Int(place)] = query.text
     }
-    let knownQueries = texts
-    texts = Array(repeating: nil, count: passageNames.count)
-    places = Dictionary(uniqueKeysWithValues: passageNames.enumerated().map { (ByteKey($1), $0) })
+    var texts: [String?] = Array(repeating: nil, count: passageNames.names.count)
     let corpus = try CorpusReader(path: collection, skipBadLines: options.skipBadLines)
     while let passage = try corpus.next() {
-      if let place = places[ByteKey(passage.id)] { texts[place] = passage.text }
+      guard let place = passageNames.places[ByteKey(passage.id)] else { continue }
+      texts[Int(place)] = passage.text
     }
     queries = knownQueries.map { $0 ?? "" }
     passages = texts.map { $0 ?? "" }

@@ -165,20 +165,3 @@ package struct TeacherTable: Sendable {
     }
   }
 }
-
-/// Names in the order they were met.
-private struct NameTable: Sendable {
-  private(set) var names: [String] = []
-  private(set) var places: [ByteKey: Int32] = [:]
-
-  mutating func place(of name: String, _ reader: TripleReader) throws(RetortError) -> Int32 {
-    let key = ByteKey(name)
-    if let known = places[key] { return known }
-    guard let fresh = Int32(exactly: names.count) else {
-      throw reader.error("more than 2³¹ different texts; combine a part of the files at a time")
-    }
-    places[key] = fresh
-    names.append(name)
-    return fresh
-  }
-}
