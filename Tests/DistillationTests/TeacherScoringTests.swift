@@ -119,6 +119,18 @@ import Testing
     #expect(message(other).contains("another teacher, other triples"))
   }
 
+  @Test func `two runs do not write the same file`() throws {
+    let lock = try FileLock(path: folder.path + "/scores.tsv.part.lock")
+    #expect(message(options("scores.tsv")).contains("another process is writing here"))
+    #expect(FileSystem.kind(of: folder.path + "/scores.tsv.part") == .nothing)
+    lock.release()
+    _ = try TeacherScoring.score(options("scores.tsv"), quiet: true)
+    let left = try FileSystem.names(in: folder.path).filter { $0.hasPrefix("scores.tsv") }
+    #expect(left == ["scores.tsv", "scores.tsv.json"])
+    #expect(message(options("scores.tsv")).contains("--overwrite"))
+    #expect(FileSystem.kind(of: folder.path + "/scores.tsv.part.lock") == .nothing)
+  }
+
   @Test func `ids are looked up, and unknown ones counted up to a share`() throws {
     _ = try folder.file("c.tsv", Array("1\tthe rain\n2\tthe sea\n3\tthe wind\n".utf8))
     _ = try folder.file("q.tsv", Array("7\train\n8\tsea\n".utf8))

@@ -3,21 +3,26 @@ import Platform
 
 /// A score file that is not finished: `OUTPUT.part`, and `OUTPUT.part.json`, which says what it is of.
 ///
-/// Lines are appended; what a killed run left behind its last whole batch is cut away.
+/// `OUTPUT.part.lock` keeps a second run away. Lines are appended; what a killed run left behind its last whole batch is cut away.
 struct PartialScores {
   private let output: String
+  private let lock: FileLock
   private let writer: FileWriter
   /// Whole lines in the file.
   private(set) var count: Int
 
   private var part: String { output + ".part" }
   private static let planSuffix = ".part.json"
+  private static let lockSuffix = ".part.lock"
 
   /// Starts the file, or goes on with it where `--resume` asks for that and the plan is the same.
   init(_ options: TeacherScoringOptions, plan: [UInt8]) throws(RetortError) {
     output = options.output
     let (part, planPath) = (output + ".part", output + Self.planSuffix)
+    lock = try FileLock(path: output + Self.lockSuffix)
+    // Under the lock: another run may have finished the file until now.
     guard options.overwrite || FileSystem.kind(of: output) == .nothing else {
+      try FileSystem.remove(output + Self.lockSuffix)
       throw RetortError(
         .usage, "exists; give another name, or --overwrite to replace it", path: output)
     }
@@ -96,6 +101,8 @@ struct PartialScores {
     try FileSystem.replace(output + ".json", with: report)
     try FileSystem.rename(part, to: output)
     try FileSystem.remove(output + Self.planSuffix)
+    try FileSystem.remove(output + Self.lockSuffix)
+    lock.release()
     try FileSystem.syncFolder(FileSystem.parent(of: output))
   }
 }
