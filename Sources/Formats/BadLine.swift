@@ -42,6 +42,24 @@ struct BadLineTally {
     }
   }
 
+  /// The next line that `parse` can use, nil at the end; lines before it that it cannot are counted.
+  mutating func next<Record>(
+    of lines: LineReader, _ parse: (Span<UInt8>) throws(BadLine) -> Record
+  ) throws(RetortError) -> Record? {
+    while try lines.next() {
+      if let defect = lines.defect {
+        try add(BadLine(defect), from: lines)
+        continue
+      }
+      do throws(BadLine) {
+        return try lines.withLine(parse)
+      } catch {
+        try add(error, from: lines)
+      }
+    }
+    return nil
+  }
+
   /// One sentence a reason, most frequent first.
   var report: [String] {
     byReason.sorted { $0.count > $1.count }.map {

@@ -47,18 +47,7 @@ public final class CandidateReader {
   /// The next candidate, nil at the end.
   public func next() throws(RetortError) -> Candidate? {
     var columns: [Range<Int>] = []
-    while try lines.next() {
-      if let defect = lines.defect {
-        try bad.add(BadLine(defect), from: lines)
-        continue
-      }
-      do throws(BadLine) {
-        return try lines.withLine { line throws(BadLine) in try parse(line, &columns) }
-      } catch {
-        try bad.add(error, from: lines)
-      }
-    }
-    return nil
+    return try bad.next(of: lines) { line throws(BadLine) in try parse(line, &columns) }
   }
 
   private func parse(

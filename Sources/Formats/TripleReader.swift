@@ -71,18 +71,7 @@ public final class TripleReader {
   /// The next triple, nil at the end.
   public func next() throws(RetortError) -> Triple? {
     var columns: [Range<Int>] = []
-    while try lines.next() {
-      if let defect = lines.defect {
-        try bad.add(BadLine(defect), from: lines)
-        continue
-      }
-      do throws(BadLine) {
-        return try lines.withLine { line throws(BadLine) in try parse(line, &columns) }
-      } catch {
-        try bad.add(error, from: lines)
-      }
-    }
-    return nil
+    return try bad.next(of: lines) { line throws(BadLine) in try parse(line, &columns) }
   }
 
   /// An error about the line last returned.
