@@ -155,12 +155,15 @@ struct TrainingPlan: Codable, Equatable {
   var options: [String]
   /// The weights at the start.
   var origin: String
+  /// What else of the start decides scores: pooling, lengths, tokenizer.
+  var identity: [String]
   /// The triples with their texts and scores.
   var data: String
 
-  init(_ options: TrainingOptions, origin: String, data: String) {
+  init(_ options: TrainingOptions, _ model: some Ranker, data: String) {
     self.options = options.deciding.map { "\($0.name) \($0.value)" }
-    self.origin = origin
+    origin = model.origin
+    identity = model.identity
     self.data = data
   }
 
@@ -171,7 +174,11 @@ struct TrainingPlan: Codable, Equatable {
     for (now, then) in zip(options, started.options) where now != then {
       return "now \(now), then \(then)"
     }
-    return options.count == started.options.count ? nil : "options of another version"
+    for (now, then) in zip(identity, started.identity) where now != then {
+      return "--init: now \(now), then \(then)"
+    }
+    return options.count == started.options.count && identity.count == started.identity.count
+      ? nil : "options of another version"
   }
 }
 

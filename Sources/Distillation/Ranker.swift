@@ -8,6 +8,8 @@ package protocol Ranker: Sendable {
   var parameters: ParameterList { get }
   /// What identifies the weights it started from.
   var origin: String { get }
+  /// What else decides scores: architecture, pooling, lengths, tokenizer; a name and a value each.
+  var identity: [String] { get }
   /// What was decided where files left room, one sentence each.
   var notes: [String] { get }
 

@@ -133,7 +133,7 @@ struct TrainingRun<Model: Ranker> {
     self.store = store
     self.reporter = reporter
     self.quiet = quiet
-    plan = TrainingPlan(options, origin: model.origin, data: data.digest)
+    plan = TrainingPlan(options, model, data: data.digest)
     let wanted = (options.epochs * Double(data.count) / Double(options.batchSize)).rounded(.up)
     guard wanted < 1e12 else {
       throw RetortError(.usage, "\(options.epochs) epochs are more steps than can be counted")

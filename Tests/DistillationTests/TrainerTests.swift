@@ -254,6 +254,29 @@ import Testing
       error?.description.contains("--learning-rate 0.0001, then --learning-rate 0.001") == true)
   }
 
+  @Test func `another tokenizer, pooling or length of the start is refused on resuming`() throws {
+    stop(options("changed"), after: 5)
+    var options = options("changed")
+    options.resume = true
+    func change(_ name: String, _ old: String, _ new: String) throws -> String {
+      let path = folder.path + "/start/" + name
+      let bytes = try FileSystem.read(path)
+      let text = String(decoding: bytes, as: UTF8.self)
+      try #require(text.contains(old))
+      try FileSystem.replace(path, with: Array(text.replacing(old, with: new).utf8))
+      defer { try? FileSystem.replace(path, with: bytes) }
+      return message(options)
+    }
+    #expect(try change("vocab.txt", "king\nqueen", "queen\nking").contains("now tokenizer "))
+    #expect(
+      try change("tokenizer_config.json", "\(TinyEncoder.maxLength)", "20")
+        .contains("now passage length 20, then passage length 48"))
+    #expect(
+      try change("1_Pooling/config.json", "mean_tokens", "cls_token")
+        .contains("now pooling cls, then pooling mean"))
+    #expect(message(options) == "no error")
+  }
+
   @Test func `a loss that explodes stops with the step, the triples and the remedy`() throws {
     var options = options("bang")
     options.learningRate = 1e30

@@ -44,6 +44,17 @@ package struct TrainableModel: Sendable {
   /// What was decided where files left room, one sentence each.
   package let notes: [String]
 
+  /// What decides scores beside the weights, a name and a value each.
+  package var identity: [String] {
+    var facts = ["model \(kind.rawValue)"]
+    if kind == .bertDot {
+      facts += ["pooling \(pooling.rawValue)", "query length \(queryLength)"]
+    }
+    return facts + [
+      "passage length \(passageLength)", "tokenizer \(tokenizer?.fingerprint ?? "none")",
+    ]
+  }
+
   let network: CrossEncoderNetwork?
   let transformer: Transformer
   let files: ModelFiles
