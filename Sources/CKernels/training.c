@@ -60,7 +60,7 @@ static void scalar_gelu_tanh_slope(float *gradient, const float *x, size_t count
 static void scalar_adam(float *parameters, float *first, float *second, const float *gradient,
                         size_t count, retort_adam_step step) {
   for (size_t i = 0; i < count; i++) {
-    float g = gradient[i] * step.scale;
+    float g = gradient[i] * step.scale + step.penalty * parameters[i];
     first[i] = step.beta1 * first[i] + (1 - step.beta1) * g;
     second[i] = step.beta2 * second[i] + (1 - step.beta2) * g * g;
     parameters[i] = parameters[i] * step.decay -

@@ -114,11 +114,12 @@ KERNEL void NAME(adam)(float *parameters, float *first, float *second, const flo
 #define TAKE(from) (part == LANES ? NAME(load)(from + i) : NAME(load_part)(from + i, part, 0))
 #define PUT(to, value) \
   part == LANES ? NAME(store)(to + i, value) : NAME(store_part)(to + i, value, part)
-    vector g = TAKE(gradient) * step.scale, m = TAKE(first), v = TAKE(second);
+    vector p = TAKE(parameters), m = TAKE(first), v = TAKE(second);
+    vector g = TAKE(gradient) * step.scale + step.penalty * p;
     m = NAME(fma)(m, NAME(splat)(step.beta1), g * (1.0f - step.beta1));
     v = NAME(fma)(v, NAME(splat)(step.beta2), g * g * (1.0f - step.beta2));
     vector root = __builtin_elementwise_sqrt(v) * step.root + step.epsilon;
-    vector p = TAKE(parameters) * step.decay - step.rate * m / root;
+    p = p * step.decay - step.rate * m / root;
     PUT(first, m);
     PUT(second, v);
     PUT(parameters, p);

@@ -3,7 +3,15 @@ import Platform
 import Synchronization
 import Tensors
 
-/// Adam with decoupled weight decay (AdamW); plain Adam where the decay is 0.
+/// Which of the two ways to weaken weights Adam takes; without weight decay they are the same.
+package enum OptimizerKind: String, Sendable, Codable, CaseIterable {
+  /// The decay takes away a share of every weight (Loshchilov and Hutter 2017).
+  case adamW = "adamw"
+  /// The decay is a part of the gradient, as that of a squared norm in the loss.
+  case adam
+}
+
+/// Adam and AdamW.
 package struct Adam: Sendable {
   /// What does not change during training.
   package struct Settings: Sendable {
@@ -13,7 +21,10 @@ package struct Adam: Sendable {
     package var beta2 = 0.999
     /// Added to the root of the mean square.
     package var epsilon = 1e-8
-    /// The share of a weight, times the learning rate, that every step takes away.
+    /// Where the weight decay goes.
+    package var kind = OptimizerKind.adamW
+    /// AdamW: the share of a weight, times the learning rate, that every step takes away. Adam: the
+    /// share that is added to its gradient.
     package var weightDecay = 0.0
 
     package init() {}
@@ -45,10 +56,12 @@ package struct Adam: Sendable {
     let root = 1 / (1 - pow(settings.beta2, Double(steps))).squareRoot()
     let prepared = parameters.items.map { parameter in
       let rate = rates[parameter.group] ?? 0
+      let decay = parameter.decays ? settings.weightDecay : 0
       return retort_adam_step(
         scale: Float(scale), beta1: Float(settings.beta1), beta2: Float(settings.beta2),
         rate: Float(rate / correction), root: Float(root), epsilon: Float(settings.epsilon),
-        decay: parameter.decays ? Float(1 - rate * settings.weightDecay) : 1)
+        penalty: Float(settings.kind == .adam ? decay : 0),
+        decay: Float(settings.kind == .adamW ? 1 - rate * decay : 1))
     }
     let values = parameters.items.map(\.values)
     let stretches = Stretch.all(of: values)

@@ -30,6 +30,28 @@ import Testing
     }
   }
 
+  @Test func `Adam's weight decay is a part of the gradient`() {
+    var settings = Adam.Settings()
+    settings.kind = .adam
+    settings.weightDecay = 0.25
+    let list = parameters([1])
+    var adam = Adam(list, settings)
+    // The same gradients with a quarter of the weight added by hand.
+    let reference = parameters([1])
+    var plain = Adam(reference)
+    for gradient in [Float(0.5), -1, 0.25] {
+      let added = gradient + 0.25 * reference.items[0].values.values[0]
+      adam.step(
+        gradients: [Matrix(rows: 1, columns: 1, values: [gradient])], rates: [.encoder: 0.1],
+        threads: 1)
+      plain.step(
+        gradients: [Matrix(rows: 1, columns: 1, values: [added])], rates: [.encoder: 0.1],
+        threads: 1)
+      let difference = list.items[0].values.values[0] - reference.items[0].values.values[0]
+      #expect(abs(difference) <= 1e-6)
+    }
+  }
+
   @Test func `a group without a rate stays as it is`() {
     let list = parameters([1, 2, 3])
     var adam = Adam(list)

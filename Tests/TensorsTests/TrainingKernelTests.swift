@@ -131,7 +131,8 @@ import Testing
   @Test(arguments: levels, lengths)
   func `Adam, sums and squares equal the reference`(level: retort_level, count: Int) {
     let step = retort_adam_step(
-      scale: 0.5, beta1: 0.9, beta2: 0.999, rate: 0.01, root: 3, epsilon: 1e-8, decay: 0.999)
+      scale: 0.5, beta1: 0.9, beta2: 0.999, rate: 0.01, root: 3, epsilon: 1e-8,
+      penalty: 0.02, decay: 0.999)
     func run(_ level: retort_level) -> [[Float]] {
       var (p, m, v) = (
         random(count, seed: 10), random(count, seed: 11), random(count, seed: 12).map { $0 * $0 }

@@ -59,9 +59,9 @@ void retort_attention_backward(retort_level level, float *dqkv, const float *dou
                                retort_dropout_mask mask, float *scratch);
 size_t retort_attention_training_scratch(size_t length, size_t size);
 
-// One step of Adam (Kingma and Ba 2014, arXiv:1412.6980) with decoupled weight decay (Loshchilov
-// and Hutter 2017, arXiv:1711.05101):
-//   m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g² with g = scale · gradient,
+// One step of Adam (Kingma and Ba 2014, arXiv:1412.6980), with weight decay in the gradient
+// (penalty) or decoupled from it (decay; Loshchilov and Hutter 2017, arXiv:1711.05101):
+//   m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g² with g = scale · gradient + penalty · p,
 //   p ← decay · p − rate · m / (√v · root + ε).
 typedef struct {
   float scale;    // of the gradient: clipping, averaging
@@ -69,7 +69,8 @@ typedef struct {
   float rate;     // learning rate / (1 − β₁ᵗ)
   float root;     // 1 / √(1 − β₂ᵗ)
   float epsilon;
-  float decay;    // 1 − learning rate · weight decay
+  float penalty;  // weight decay of Adam, 0 of AdamW
+  float decay;    // 1 − learning rate · weight decay of AdamW, 1 of Adam
 } retort_adam_step;
 
 void retort_adam(retort_level level, float *parameters, float *first, float *second,
