@@ -1,9 +1,14 @@
 extension SVGChart {
   /// The opening element with the colours of both schemes.
-  func head() -> String {
+  func head(at offset: Double?) -> String {
     let size = "\(Self.number(Self.width)) \(Self.number(Self.height))"
+    let place =
+      offset.map {
+        " y=\"\(Self.number($0))\" width=\"\(Self.number(Self.width))\""
+          + " height=\"\(Self.number(Self.height))\""
+      } ?? ""
     return """
-      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(size)" role="img" \
+      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(size)"\(place) role="img" \
       font-family="system-ui, sans-serif" font-size="13">
       <title>\(Self.escaped(title))</title>
       <style>

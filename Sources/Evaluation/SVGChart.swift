@@ -41,12 +41,23 @@ public struct SVGChart: Sendable {
 
   /// The document. Points that cannot be drawn (not finite, or not positive on a logarithmic axis)
   /// are left out, and a line under the chart says how many.
-  public func render() -> String {
+  public func render() -> String { render(at: nil) }
+
+  /// Charts below each other in one document.
+  public static func column(_ charts: [SVGChart]) -> String {
+    let size = "\(number(width)) \(number(height * Double(charts.count)))"
+    var svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(size)\">\n"
+    for (place, chart) in charts.enumerated() { svg += chart.render(at: Double(place) * height) }
+    return svg + "</svg>\n"
+  }
+
+  /// The document, or a part of one that lies `offset` below its top.
+  private func render(at offset: Double?) -> String {
     let drawn = series.map { $0.points.filter(isDrawable) }
     let omitted = zip(series, drawn).reduce(0) { $0 + $1.0.points.count - $1.1.count }
     let x = ChartAxis(drawn.flatMap { $0.map(\.x) }, isLogarithmic: logX, ticks: 7)
     let y = ChartAxis(drawn.flatMap { $0.map(\.y) }, isLogarithmic: logY, ticks: 6)
-    var svg = head()
+    var svg = head(at: offset)
     svg += axes(x, y)
     for (index, points) in drawn.enumerated() {
       svg += line(index, points.map { (placeX($0.x, x), placeY($0.y, y), $0) })

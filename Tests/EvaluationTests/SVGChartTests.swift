@@ -31,6 +31,14 @@ import Testing
     #expect(parses(hostile.render()))
   }
 
+  @Test func `charts stand below each other in one document`() {
+    let svg = SVGChart.column([recall, recall])
+    #expect(parses(svg))
+    #expect(svg.contains("viewBox=\"0 0 880 920\""))
+    #expect(svg.contains(" y=\"460\" width=\"880\" height=\"460\""))
+    #expect(svg.components(separatedBy: "<polyline").count == 5)
+  }
+
   @Test func `points lie inside the frame in the right order`() throws {
     let pattern = try Regex("<circle cx=\"([0-9.]+)\" cy=\"([0-9.]+)\"")
     let places = recall.render().matches(of: pattern).map { match in
