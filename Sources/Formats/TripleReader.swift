@@ -85,7 +85,8 @@ public final class TripleReader {
       throw BadLine(
         "wrong number of columns",
         "(\(expected) expected: \(names)query, positive, negative, separated by TAB; "
-          + "\(columns.count) found)")
+          + "\(columns.count) found"
+          + (columns.count > expected ? "; a TAB inside a text makes a column, too)" : ")"))
     }
     let fields = columns.suffix(3)
     for (range, field) in zip(fields, ["query", "positive passage", "negative passage"])
