@@ -84,7 +84,7 @@ let package = Package(
     .testTarget(
       name: "DistillationTests",
       dependencies: [
-        "Distillation", "RetortCLI", "Models", "Tensors", "Formats", "TestSupport",
+        "Distillation", "RetortCLI", "Evaluation", "Models", "Tensors", "Formats", "TestSupport",
       ]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(

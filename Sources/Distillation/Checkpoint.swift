@@ -6,16 +6,37 @@ import Tensors
 /// Where training stands, beside weights and moments.
 struct TrainingCursor: Codable, Equatable {
   /// Steps taken.
-  var step: Int
+  var step = 0
   /// A running mean of the loss, to tell when it explodes; nil before the first step.
   var smoothedLoss: Double?
+  /// What validation has found so far.
+  var validation = ValidationCursor()
+}
+
+/// Where validation stands.
+struct ValidationCursor: Codable, Equatable {
+  /// The best weights so far.
+  struct Best: Codable, Equatable {
+    /// Steps taken before.
+    var step: Int
+    var scores: ValidationScores
+    /// Of the file that holds the weights.
+    var checksum: String
+  }
+
+  /// Steps taken before the last validation; -1 before the first.
+  var step = -1
+  var best: Best?
+  /// Validations since then.
+  var sinceBest = 0
 }
 
 /// The unfinished work of a training run: folders of checkpoints beside the output.
 ///
 /// A checkpoint is a folder `step-N` with `weights.safetensors`, `moments.safetensors` and
 /// `state.json`, which has the checksums of both; it appears when it is complete. The last two are
-/// kept, so that a damaged one costs no more than the steps since the one before.
+/// kept, so that a damaged one costs no more than the steps since the one before. A folder `best-N`
+/// holds the weights that validation found best, and is a part of every checkpoint that names it.
 struct CheckpointStore {
   let folder: String
   private static let kept = 2
@@ -25,7 +46,8 @@ struct CheckpointStore {
 
   /// What is written to `state.json`.
   private struct State: Codable {
-    var version = 1
+    static let version = 2
+    var version = State.version
     var cursor: TrainingCursor
     var plan: TrainingPlan
     var checksums: [String: String]
@@ -37,6 +59,12 @@ struct CheckpointStore {
 
   /// The log of the run.
   var logPath: String { folder + "/log.jsonl" }
+
+  /// The picture of the log.
+  var curvesPath: String { folder + "/" + TrainingCurves.file }
+
+  /// The options of the run, as `--config` takes them.
+  var configurationPath: String { folder + "/" + TrainingConfiguration.file }
 
   /// Whether a checkpoint was ever written.
   var holdsCheckpoint: Bool { exists && !((try? steps()) ?? []).isEmpty }
@@ -57,13 +85,17 @@ struct CheckpointStore {
   }
 
   /// Steps of the checkpoints, newest first.
-  private func steps() throws(RetortError) -> [Int] {
+  private func steps(of kind: String = "step-") throws(RetortError) -> [Int] {
     try FileSystem.names(in: folder).compactMap { name in
-      name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil
+      name.hasPrefix(kind) ? Int(name.dropFirst(kind.count)) : nil
     }.sorted(by: >)
   }
 
   private func path(_ step: Int) -> String { folder + "/step-\(step)" }
+
+  private static let best = "best-"
+
+  private func bestPath(_ step: Int) -> String { folder + "/" + Self.best + "\(step)" }
 
   // MARK: Writing
 
@@ -71,9 +103,35 @@ struct CheckpointStore {
   func save(
     _ cursor: TrainingCursor, _ plan: TrainingPlan, _ parameters: ParameterList, _ optimizer: Adam
   ) throws(RetortError) {
+    try whole(path(cursor.step)) { partial throws(RetortError) in
+      try fill(partial, cursor, plan, parameters, optimizer)
+    }
+    for step in try steps().dropFirst(Self.kept) { try FileSystem.removeTree(path(step)) }
+    try dropBest(but: cursor.validation.best?.step)
+  }
+
+  /// Makes the folder `path` appear when `fill` has filled it; what does not fit the disk goes again.
+  private func whole(
+    _ path: String, _ fill: (_ partial: String) throws(RetortError) -> Void
+  ) throws(RetortError) {
     let partial = folder + "/partial"
     try FileSystem.removeTree(partial)
     try FileSystem.makeFolder(partial)
+    do throws(RetortError) {
+      try fill(partial)
+      try FileSystem.syncFolder(partial)
+    } catch {
+      try? FileSystem.removeTree(partial)
+      throw error
+    }
+    try FileSystem.removeTree(path)
+    try FileSystem.rename(partial, to: path)
+  }
+
+  private func fill(
+    _ partial: String, _ cursor: TrainingCursor, _ plan: TrainingPlan, _ parameters: ParameterList,
+    _ optimizer: Adam
+  ) throws(RetortError) {
     var writer = SafeTensorsWriter()
     try parameters.add(to: &writer)
     try writer.write(to: partial + "/" + Self.weights)
@@ -87,10 +145,45 @@ struct CheckpointStore {
     }
     let state = State(cursor: cursor, plan: plan, checksums: checksums)
     try FileSystem.replace(partial + "/" + Self.state, with: try encodedJSON(state))
-    try FileSystem.syncFolder(partial)
-    try FileSystem.removeTree(path(cursor.step))
-    try FileSystem.rename(partial, to: path(cursor.step))
-    for step in try steps().dropFirst(Self.kept) { try FileSystem.removeTree(path(step)) }
+  }
+
+  /// Keeps the weights as the best so far; answers with their checksum.
+  ///
+  /// Older ones stay until no checkpoint needs them: a run that goes on from there may find that
+  /// those were the best after all.
+  func saveBest(step: Int, _ parameters: ParameterList) throws(RetortError) -> String {
+    try whole(bestPath(step)) { partial throws(RetortError) in
+      var writer = SafeTensorsWriter()
+      try parameters.add(to: &writer)
+      try writer.write(to: partial + "/" + Self.weights)
+    }
+    try dropBest(but: step)
+    return try Self.checksum(bestPath(step) + "/" + Self.weights)
+  }
+
+  /// Drops best weights that neither the run nor a checkpoint needs.
+  private func dropBest(but current: Int?) throws(RetortError) {
+    var needed: Set<Int> = current.map { [$0] } ?? []
+    for step in try steps() {
+      if let best = try? state(step).cursor.validation.best { needed.insert(best.step) }
+    }
+    for step in try steps(of: Self.best) where !needed.contains(step) {
+      try FileSystem.removeTree(bestPath(step))
+    }
+  }
+
+  /// Puts the best weights into the parameters.
+  func loadBest(
+    _ best: ValidationCursor.Best, _ parameters: ParameterList
+  ) throws(RetortError) {
+    let file = bestPath(best.step) + "/" + Self.weights
+    guard try Self.checksum(file) == best.checksum else {
+      throw RetortError(
+        .checksumMismatch,
+        "has changed since validation chose it; run the same command with --resume to make it again",
+        path: file)
+    }
+    try parameters.read(from: SafeTensors(path: file))
   }
 
   // MARK: Reading
@@ -128,17 +221,29 @@ struct CheckpointStore {
     return nil
   }
 
-  private func read(_ step: Int) throws(RetortError) -> State {
+  private func state(_ step: Int) throws(RetortError) -> State {
     let file = path(step) + "/" + Self.state
     let bytes = try FileSystem.read(file, limit: 1 << 20)
-    guard let state = try? JSONDecoder().decode(State.self, from: Data(bytes)), state.version == 1,
-      state.cursor.step == step
+    guard let state = try? JSONDecoder().decode(State.self, from: Data(bytes)),
+      state.version == State.version, state.cursor.step == step
     else { throw RetortError(.badData, "is not the state of a checkpoint", path: file) }
+    return state
+  }
+
+  private func read(_ step: Int) throws(RetortError) -> State {
+    let state = try state(step)
     for name in [Self.weights, Self.moments] {
       guard try Self.checksum(path(step) + "/" + name) == state.checksums[name] else {
         throw RetortError(
           .checksumMismatch, "has another checksum than \(Self.state) says",
           path: path(step) + "/" + name)
+      }
+    }
+    if let best = state.cursor.validation.best {
+      let file = bestPath(best.step) + "/" + Self.weights
+      guard try Self.checksum(file) == best.checksum else {
+        throw RetortError(
+          .checksumMismatch, "has another checksum than \(Self.state) says", path: file)
       }
     }
     return state
@@ -159,8 +264,11 @@ struct TrainingPlan: Codable, Equatable {
   var identity: [String]
   /// The triples with their texts and scores.
   var data: String
+  /// Queries, passages and judgements of the validation; empty without one.
+  var validation: String
 
-  init(_ options: TrainingOptions, _ model: some Ranker, data: String) {
+  init(_ options: TrainingOptions, _ model: some Ranker, data: String, validation: String) {
+    self.validation = validation
     self.options = options.deciding.map { "\($0.name) \($0.value)" }
     origin = model.origin
     identity = model.identity
@@ -173,6 +281,9 @@ struct TrainingPlan: Codable, Equatable {
     if data != started.data { return "the triples, scores or texts are not those of then" }
     for (now, then) in zip(options, started.options) where now != then {
       return "now \(now), then \(then)"
+    }
+    if validation != started.validation {
+      return "the validation's queries, judgements or passages are not those of then"
     }
     for (now, then) in zip(identity, started.identity) where now != then {
       return "--init: now \(now), then \(then)"

@@ -19,6 +19,15 @@ package protocol Ranker: Sendable {
   /// The scores of the batch, [scores × 1], in the order of its lists.
   func scores(_ ops: TapeOperators, _ batch: RankingBatch) -> Tape.Value
 
+  /// Token ids of texts, for `RankerSnapshot.vectors`.
+  func tokens(_ texts: [String], _ role: TextRole, threads: Int) -> [[Int32]]
+
+  /// Token ids of queries with passages, for `RankerSnapshot.scores`.
+  func tokens(pairs: [(query: String, passage: String)], threads: Int) -> [TokenizedPair]
+
+  /// What inference makes of the weights as they are now.
+  func snapshot() -> RankerSnapshot
+
   /// Writes a model directory into an existing folder.
   func save(to folder: String) throws(RetortError)
 }

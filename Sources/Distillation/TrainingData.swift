@@ -54,6 +54,20 @@ package struct TrainingData: Sendable {
     scores.isEmpty ? [] : [Double(scores[number].positive), Double(scores[number].negative)]
   }
 
+  /// The number of queries that are named, with triples or without.
+  var queryCount: Int { queryNames.names.count }
+
+  /// The text of a query.
+  func query(_ number: Int) -> String { queries[number] }
+
+  /// The number of a triple's query.
+  func query(ofTriple number: Int) -> Int { Int(triples[number].query) }
+
+  /// How much higher the teacher scores a triple's positive passage; 0 without a teacher.
+  func margin(_ number: Int) -> Double {
+    scores.isEmpty ? 0 : Double(scores[number].positive) - Double(scores[number].negative)
+  }
+
   /// What the file calls a triple's query and passages.
   func columns(_ number: Int) -> [String] {
     let triple = triples[number]
@@ -183,35 +197,5 @@ package struct TrainingData: Sendable {
     for text in queries { add(text) }
     for text in passages { add(text) }
     return hexadecimalText(digest.finalize())
-  }
-}
-
-/// The order of triples: another one every epoch, a function of seed and epoch alone.
-struct TripleOrder {
-  private let count: Int
-  private let seed: UInt64
-  private var epoch = -1
-  private var order: [Int32] = []
-
-  init(count: Int, seed: UInt64) {
-    self.count = count
-    self.seed = seed
-  }
-
-  /// The triples of `range` of the endless sequence of epochs.
-  mutating func triples(_ range: Range<Int>) -> [Int] {
-    range.map { position in
-      if position / count != epoch { shuffle(epoch: position / count) }
-      return Int(order[position % count])
-    }
-  }
-
-  private mutating func shuffle(epoch: Int) {
-    self.epoch = epoch
-    order = (0..<Int32(count)).map { $0 }
-    var random = SplitMix64(seed: Hashing.mix(seed &+ 0x5EED) ^ UInt64(epoch))
-    for last in stride(from: count - 1, to: 0, by: -1) {
-      order.swapAt(last, Int(random.next().multipliedFullWidth(by: UInt64(last + 1)).high))
-    }
   }
 }

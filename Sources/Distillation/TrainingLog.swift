@@ -19,24 +19,43 @@ struct TrainingStepRecord: Codable {
   }
 }
 
-/// The JSON lines of a run, one a step.
+/// A line of a validation.
+struct ValidationRecord: Codable {
+  /// Steps taken before it.
+  var step: Int
+  var validation: ValidationScores
+  /// Whether it is better than all before.
+  var best: Bool
+  var seconds: Double
+}
+
+/// The JSON lines of a run: one a step, and one a validation behind its step's.
 final class TrainingLog {
+  /// What the lines show.
+  private(set) var curves = TrainingCurves()
   private let writer: FileWriter
   private let encoder = JSONEncoder()
   private let path: String
 
-  /// Goes on behind the line of step `step`, or starts the file.
-  init(path: String, after step: Int) throws(RetortError) {
+  /// Goes on behind the lines of what `cursor` has seen, or starts the file.
+  init(path: String, after cursor: TrainingCursor) throws(RetortError) {
     self.path = path
     encoder.outputFormatting = [.sortedKeys]
     var kept = 0
-    if step > 0, FileSystem.kind(of: path) == .file {
+    if cursor != TrainingCursor(), FileSystem.kind(of: path) == .file {
       // A killed run may have written lines of steps that are taken again now.
+      let decoder = JSONDecoder()
       for line in try FileSystem.read(path).split(separator: 10, omittingEmptySubsequences: false) {
-        guard
-          let record = try? JSONDecoder().decode(TrainingStepRecord.self, from: Data(line)),
-          record.step <= step
-        else { break }
+        let data = Data(line)
+        if let record = try? decoder.decode(TrainingStepRecord.self, from: data) {
+          guard record.step <= cursor.step else { break }
+          curves.add(record)
+        } else if let record = try? decoder.decode(ValidationRecord.self, from: data) {
+          guard record.step <= cursor.validation.step else { break }
+          curves.add(record)
+        } else {
+          break
+        }
         kept += line.count + 1
       }
       kept = min(kept, try FileSystem.size(of: path))
@@ -44,8 +63,19 @@ final class TrainingLog {
     writer = try FileWriter(path: path, mode: kept > 0 ? .resume(length: kept) : .replace)
   }
 
-  /// Appends a line; it may wait in memory until `flush`.
+  /// Appends the line of a step; it may wait in memory until `flush`.
   func append(_ record: TrainingStepRecord) throws(RetortError) {
+    curves.add(record)
+    try write(record)
+  }
+
+  /// Appends the line of a validation.
+  func append(_ record: ValidationRecord) throws(RetortError) {
+    curves.add(record)
+    try write(record)
+  }
+
+  private func write(_ record: some Encodable) throws(RetortError) {
     do {
       try writer.append(Array(try encoder.encode(record)) + [10])
     } catch let error as RetortError {
@@ -98,10 +128,23 @@ final class TrainingProgress {
       isLast
       ? ProgressReporter.duration(elapsed)
       : ProgressReporter.duration(Double(total - step) * elapsed / Double(steps)) + " left"
-    let line = Array((isTerminal ? "\r\u{1B}[K\(text)\(isLast ? "\n" : "")" : text + "\n").utf8)
-    _ = write(STDERR_FILENO, line, line.count)
+    emit((isTerminal ? "\r\u{1B}[K\(text)\(isLast ? "\n" : "")" : text + "\n"))
+  }
+
+  /// Writes a line of its own.
+  func note(_ message: String) {
+    guard !quiet else { return }
+    emit((isTerminal ? "\r\u{1B}[K" : "") + message + "\n")
+  }
+
+  private func emit(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = write(STDERR_FILENO, bytes, bytes.count)
   }
 }
 
 /// Four significant digits.
 package func shortNumber(_ value: Double) -> String { String(format: "%.4g", value) }
+
+/// A measure's value.
+package func fourDecimals(_ value: Double) -> String { String(format: "%.4f", value) }

@@ -47,7 +47,9 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
   package var schedule = Schedule.Shape.linear
   /// Steps of its rise.
   package var warmup = 0
-  /// The share of a weight, times the learning rate, that a step takes away.
+  /// Where the weight decay goes.
+  package var optimizer = OptimizerKind.adamW
+  /// The weight decay; biases and normalisations have none.
   package var weightDecay = 0.0
   /// Decays of Adam's means.
   package var beta1 = 0.9, beta2 = 0.999
@@ -59,6 +61,14 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
   package var dropout = 0.1
   /// Of every random choice.
   package var seed: UInt64 = 1
+
+  /// Clusters of the queries' vectors; a batch takes the queries of one. 0: none.
+  package var topicClusters = 0
+  /// Bins of a query's margins of which each is as likely as the others. 0: none.
+  package var marginBins = 0
+
+  /// What is held out, and what is made of it.
+  package var validation = ValidationOptions()
 
   /// Steps between checkpoints; 0: none but the end.
   package var checkpointEvery = 1000
@@ -131,7 +141,17 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
     try check((0..<1).contains(dropout), "the dropout is \(dropout) but must lie in 0..<1")
     try check(clipNorm.isFinite && clipNorm >= 0, "the norm to clip at must not be negative")
     try check(weightDecay.isFinite && weightDecay >= 0, "the weight decay must not be negative")
+    try inRange(topicClusters, 0...1_000_000, "the number of topic clusters")
+    try inRange(marginBins, 0...10_000, "the number of margin bins")
+    try check(
+      topicClusters == 0 || model == .bertDot,
+      "topic clusters are clusters of the encoder's vectors, which bert-cat does not have; train "
+        + "bert-dot, or leave --topic-clusters out")
+    try check(
+      marginBins == 0 || teacherScores != nil,
+      "margins are a teacher's; give --teacher-scores, or leave --margin-bins out")
     try check((0...1).contains(maxUnknown), "the share of unknown ids must lie in 0...1")
+    try validation.validate(self)
   }
 
   /// The options that decide the weights, as a person reads them.
@@ -148,10 +168,12 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
       ("--embedding-rate", embeddingRate.map { "\($0)" } ?? "the same"),
       ("--head-rate", headRate.map { "\($0)" } ?? "the same"),
       ("--schedule", schedule.rawValue), ("--warmup", "\(warmup)"),
-      ("--weight-decay", "\(weightDecay)"), ("--beta1", "\(beta1)"), ("--beta2", "\(beta2)"),
+      ("--optimizer", optimizer.rawValue), ("--weight-decay", "\(weightDecay)"),
+      ("--beta1", "\(beta1)"), ("--beta2", "\(beta2)"),
       ("--epsilon", "\(epsilon)"), ("--clip-norm", "\(clipNorm)"), ("--dropout", "\(dropout)"),
-      ("--seed", "\(seed)"),
-    ]
+      ("--seed", "\(seed)"), ("--topic-clusters", "\(topicClusters)"),
+      ("--margin-bins", "\(marginBins)"),
+    ] + validation.deciding
   }
 }
 
@@ -167,6 +189,12 @@ package struct TrainingReport: Sendable, Codable {
   package var skippedLines = 0
   /// Steps taken, and those of them taken by this run.
   package var steps = 0, stepsNow = 0
+  /// Steps of the weights that were written: those of the best validation, or all.
+  package var exportedStep = 0
+  /// What their validation found.
+  package var validation: ValidationScores?
+  /// Validations in a row that were no better, where that ended the run.
+  package var patienceLost: Int?
   /// The mean loss of the first and the last tenth of this run's steps.
   package var firstLoss = 0.0, lastLoss = 0.0
   /// Tokens through the network by this run.

@@ -104,7 +104,10 @@ struct TrainLearningArguments: ParsableArguments {
   @Option(help: "Steps in which the learning rate rises to its highest.")
   var warmup = 0
 
-  @Option(help: "AdamW's weight decay; 0 is Adam. Biases and normalisations do not decay.")
+  @Option(help: "adamw takes weight decay off the weights, adam adds it to their gradients.")
+  var optimizer = OptimizerKind.adamW
+
+  @Option(help: "The weight decay. Biases and normalisations do not decay.")
   var weightDecay = 0.0
 
   @Option(help: "Adam's decay of the mean of gradients.")
@@ -122,6 +125,20 @@ struct TrainLearningArguments: ParsableArguments {
   @Option(help: "Decides the order of triples, dropout, and a head that the start lacks.")
   var seed: UInt64 = 1
 
+  @Option(
+    help: """
+      bert-dot: fill each batch from one of so many clusters of queries, found by k-means over the \
+      start's vectors; 0 for none.
+      """)
+  var topicClusters = 0
+
+  @Option(
+    help: """
+      Draw a query's triple from one of so many bins of the teacher's margins, each as likely as \
+      the others; 0 for none. With either of these two, --epochs only counts steps.
+      """)
+  var marginBins = 0
+
   func apply(to options: inout TrainingOptions) {
     options.loss = loss
     options.temperature = temperature
@@ -134,15 +151,67 @@ struct TrainLearningArguments: ParsableArguments {
     options.headRate = headRate
     options.schedule = schedule
     options.warmup = warmup
+    options.optimizer = optimizer
     options.weightDecay = weightDecay
     options.beta1 = beta1
     options.beta2 = beta2
     options.epsilon = epsilon
     options.clipNorm = clipNorm
     options.seed = seed
+    options.topicClusters = topicClusters
+    options.marginBins = marginBins
   }
 }
 
+/// How `retort train` is judged while it runs.
+struct TrainValidationArguments: ParsableArguments {
+  @Option(help: "Judgements of queries that are not trained on: validate with them.")
+  var validationQrels: String?
+
+  @Option(help: "The texts of these queries: tsv, JSON lines or a BEIR folder.")
+  var validationTopics: String?
+
+  @Option(
+    help: """
+      Passages to rank for each query: lines of query id, passage id, query, passage, separated by \
+      TAB, or a run of ids (default: all of the reduced corpus).
+      """)
+  var validationCandidates: String?
+
+  @Option(help: "The passages' texts: tsv, JSON lines or a BEIR folder (default: --collection).")
+  var validationCorpus: String?
+
+  @Option(
+    help: "The reduced corpus: all judged passages and so many others, chosen by --seed.")
+  var validationSample = 10_000
+
+  @Option(help: "Candidates of a query, from the top.")
+  var validationDepth = 100
+
+  @Option(help: "Steps between validations; there is one before the first step and one at the end.")
+  var validateEvery = 1000
+
+  @Option(help: "End after so many validations in a row without a better one; 0 for never.")
+  var patience = 0
+
+  @Option(help: "What decides which weights are best and are written: ndcg@10 or mrr@10.")
+  var validationMeasure = ValidationOptions.Target.nDCG10
+
+  func apply(to options: inout TrainingOptions) {
+    options.validation.qrels = validationQrels
+    options.validation.topics = validationTopics
+    options.validation.candidates = validationCandidates
+    options.validation.corpus = validationCorpus
+    options.validation.sample = validationSample
+    options.validation.depth = validationDepth
+    options.validation.every = validateEvery
+    options.validation.patience = patience
+    options.validation.target = validationMeasure
+  }
+}
+
+extension ValidationOptions.Target: ExpressibleByArgument {}
 extension RankerKind: ExpressibleByArgument {}
 extension Loss: ExpressibleByArgument {}
+extension OptimizerKind: ExpressibleByArgument {}
 extension Schedule.Shape: ExpressibleByArgument {}

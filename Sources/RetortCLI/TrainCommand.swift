@@ -20,23 +20,35 @@ struct TrainCommand: ParsableCommand {
       teacher's two scores (raw logits) before these. Columns are texts, or ids if --collection and \
       --queries are given.
 
+      With --validation-qrels queries that are not trained on are ranked every so many steps, by \
+      nDCG@10 and MRR@10; the model that is written is the best of these, not the last.
+
       A run that is interrupted or killed keeps checkpoints in NAME.checkpoints: run the same \
       command with --resume. The weights' bytes depend on the input and these options alone, not on \
       --threads or interruptions.
       """)
 
+  @Option(
+    help: """
+      A JSON object with the names of these options, without dashes, and their values; options that \
+      are given go before it.
+      """)
+  var config: String?
+
   @Option(help: "bert-dot: vectors and their inner product; bert-cat: query and passage in one.")
-  var model: RankerKind
+  var model: RankerKind?
 
   @Option(name: .customLong("init"), help: "The model to start from: a folder, or a fetched one.")
-  var initial: String
+  var initial: String?
 
   @Option(name: .shortAndLong, help: "The model folder to make.")
-  var output: String
+  var output: String?
 
   @OptionGroup(title: "Data") var data: TrainDataArguments
   @OptionGroup(title: "Model") var network: TrainModelArguments
   @OptionGroup(title: "Learning") var learning: TrainLearningArguments
+
+  @OptionGroup(title: "Validation") var validation: TrainValidationArguments
 
   @Option(help: "Steps between checkpoints; 0 for none.")
   var checkpointEvery = 1000
@@ -57,20 +69,44 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     try runReportingErrors {
-      Interruption.install()
-      var options = TrainingOptions(
-        model: model, initial: absolutePath(try modelFolder(initial)),
-        output: absolutePath(output))
-      data.apply(to: &options)
-      network.apply(to: &options)
-      learning.apply(to: &options)
-      options.checkpointEvery = checkpointEvery
-      options.threads = threading.threads
-      options.resume = resume
-      options.overwrite = overwrite
-      let report = try Trainer.train(options, quiet: quiet)
-      try show(report)
+      try completed().train()
     }
+  }
+
+  /// The command with what the configuration file adds.
+  private func completed() throws -> Self {
+    guard let config else { return self }
+    let added = try TrainingConfiguration.arguments(ofFile: config)
+    let given = CommandLine.arguments.drop { $0 != Self.configuration.commandName }.dropFirst()
+    do {
+      // What is given again later counts.
+      return try Self.parse(added + given)
+    } catch {
+      throw RetortError(.usage, Self.message(for: error), path: config)
+    }
+  }
+
+  private func train() throws {
+    func named<Value>(_ value: Value?, _ name: String) throws(RetortError) -> Value {
+      guard let value else {
+        throw RetortError(.usage, "--\(name) is missing; give it, or name it in --config")
+      }
+      return value
+    }
+    Interruption.install()
+    var options = TrainingOptions(
+      model: try named(model, "model"),
+      initial: absolutePath(try modelFolder(try named(initial, "init"))),
+      output: absolutePath(try named(output, "output")))
+    data.apply(to: &options)
+    network.apply(to: &options)
+    learning.apply(to: &options)
+    validation.apply(to: &options)
+    options.checkpointEvery = checkpointEvery
+    options.threads = threading.threads
+    options.resume = resume
+    options.overwrite = overwrite
+    try show(try Trainer.train(options, quiet: quiet))
   }
 
   private func show(_ report: TrainingReport) throws {
@@ -80,9 +116,23 @@ struct TrainCommand: ParsableCommand {
         "warning: \(counted(report.truncatedTexts, "text")) of the batches were longer than the "
           + "model takes; only their starts were learned from")
     }
+    if report.steps > 0, report.exportedStep == 0 {
+      writeError(
+        "warning: no validation was better than that of the start, which is written unchanged")
+    }
     guard !quiet else { return }
     guard report.steps > 0 else { return writeError("\(report.model): finished before") }
     writeError("\(report.model): \(report.steps) steps over \(counted(report.triples, "triple"))")
+    if let scores = report.validation {
+      if let patience = report.patienceLost {
+        writeError("ended early: \(counted(patience, "validation")) in a row found nothing better")
+      }
+      writeError(
+        """
+        the weights written are those after step \(report.exportedStep), the best validation: \
+        nDCG@10 \(decimals(scores.nDCG10, 4)), MRR@10 \(decimals(scores.mrr10, 4))
+        """)
+    }
     guard report.stepsNow > 0 else { return }
     let rate = Double(report.tokens) / max(report.seconds, 1e-9)
     writeError(

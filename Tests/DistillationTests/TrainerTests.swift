@@ -190,7 +190,7 @@ import Testing
     let checkpoints = options.output + ".checkpoints"
     #expect(
       try FileSystem.names(in: checkpoints).sorted()
-        == ["lock", "log.jsonl", "step-10", "step-5"])
+        == ["config.json", "curves.svg", "lock", "log.jsonl", "step-10", "step-5"])
     if damaged {
       let file = checkpoints + "/step-10/moments.safetensors"
       let bytes = try FileSystem.read(file)

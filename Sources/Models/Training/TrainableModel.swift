@@ -60,7 +60,7 @@ package struct TrainableModel: Sendable {
   let files: ModelFiles
   /// Tensors of the checkpoint that are kept as they are.
   let kept: [(name: String, tensor: WeightReader.Source)]
-  private let tokenizer: Tokenizer?
+  let tokenizer: Tokenizer?
 
   /// Loads the weights to start from; without a tokenizer only `batch(ids:)` serves.
   package init(
