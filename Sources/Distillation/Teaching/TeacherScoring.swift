@@ -170,7 +170,10 @@ public enum TeacherScoring {
   private static func digest(ofModel folder: String) throws(RetortError) -> String {
     var digest = SHA256Digest()
     for name in try FileSystem.names(in: folder).sorted()
-    where [".safetensors", ".json", ".txt", ".model"].contains(where: name.hasSuffix) {
+    where [".safetensors", ".json", ".txt", ".model"].contains(where: name.hasSuffix)
+      // How it was made does not decide what it says.
+      && !name.hasPrefix("retort_training")
+    {
       let path = folder + "/" + name
       guard FileSystem.kind(of: path) == .file else { continue }
       digest.update(Array("\(name) \(try SHA256Digest.hexadecimal(ofFile: path))\n".utf8))
