@@ -102,6 +102,7 @@ final class TrainingProgress {
   private var losses: [Double] = []
   private var tokens = 0
   private var steps = 0
+  private var paused = 0.0
 
   init(total: Int, quiet: Bool) {
     self.total = total
@@ -123,13 +124,16 @@ final class TrainingProgress {
     let mean = losses.reduce(0, +) / Double(losses.count)
     var text =
       "training: step \(step)/\(total), loss \(shortNumber(mean)), "
-      + ProgressReporter.rate(Double(self.tokens) / elapsed) + " tokens/s, "
+      + ProgressReporter.rate(Double(self.tokens) / max(elapsed - paused, 1e-9)) + " tokens/s, "
     text +=
       isLast
       ? ProgressReporter.duration(elapsed)
       : ProgressReporter.duration(Double(total - step) * elapsed / Double(steps)) + " left"
-    emit((isTerminal ? "\r\u{1B}[K\(text)\(isLast ? "\n" : "")" : text + "\n"))
+    emit(isTerminal ? "\r\u{1B}[K\(text)\(isLast ? "\n" : "")" : text + "\n")
   }
+
+  /// Leaves the last `seconds` out of the speed; the time that is left counts more like them.
+  func pause(_ seconds: Double) { paused += seconds }
 
   /// Writes a line of its own.
   func note(_ message: String) {

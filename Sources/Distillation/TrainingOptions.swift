@@ -199,8 +199,8 @@ package struct TrainingReport: Sendable, Codable {
   package var firstLoss = 0.0, lastLoss = 0.0
   /// Tokens through the network by this run.
   package var tokens = 0
-  /// Seconds of this run's steps.
-  package var seconds = 0.0
+  /// Seconds of this run's steps, and of its validations.
+  package var seconds = 0.0, validationSeconds = 0.0
   /// Texts of this run's batches that were cut.
   package var truncatedTexts = 0
   /// Bytes of activations per token of the largest forward pass.

@@ -44,10 +44,12 @@ extension TrainingRun {
       cursor.validation.sinceBest += 1
     }
     cursor.validation.step = cursor.step
+    let seconds = monotonicSeconds() - begun
+    report.validationSeconds += seconds
+    progress.pause(seconds)
     try log.append(
       ValidationRecord(
-        step: cursor.step, validation: scores, best: isBest,
-        seconds: monotonicSeconds() - begun))
+        step: cursor.step, validation: scores, best: isBest, seconds: seconds))
     progress.note(
       "validation after step \(cursor.step): nDCG@10 \(fourDecimals(scores.nDCG10)), "
         + "MRR@10 \(fourDecimals(scores.mrr10))" + (isBest ? ", the best so far" : ""))

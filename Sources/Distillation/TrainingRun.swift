@@ -91,7 +91,7 @@ struct TrainingRun<Model: Ranker> {
       try afterStep(cursor.step)
     }
     try log.finish()
-    report.seconds = monotonicSeconds() - begun
+    report.seconds = monotonicSeconds() - begun - report.validationSeconds
     report.stepsNow = losses.count
     let tenth = max(1, losses.count / 10)
     report.firstLoss = losses.prefix(tenth).reduce(0, +) / Double(max(1, min(tenth, losses.count)))
