@@ -32,8 +32,17 @@ package enum TinyEncoder {
       + ["##s", "##ing", "##er", "##ly"].filter { $0.count > 3 } + whole + ["?", ".", ",", "-"]
   }
 
+  /// What stands on the encoder.
+  package enum Head: Sendable {
+    case none
+    /// One output: a cross-encoder.
+    case classifier
+  }
+
   /// Writes the directory; another seed gives other weights.
-  package static func write(to folder: String, seed: UInt64 = 1, tokenizer: Bool = true) throws {
+  package static func write(
+    to folder: String, seed: UInt64 = 1, tokenizer: Bool = true, head: Head = .none
+  ) throws {
     try FileSystem.makeFolder(folder)
     try FileSystem.replace(folder + "/config.json", with: Array(configuration.utf8))
     if tokenizer {
@@ -75,6 +84,10 @@ package enum TinyEncoder {
       norm(base + "output.LayerNorm")
     }
     linear("pooler.dense", width, width)
+    switch head {
+    case .none: break
+    case .classifier: linear("classifier", 1, width)
+    }
     try writer.write(to: folder + "/model.safetensors")
   }
 
