@@ -11,12 +11,16 @@ struct SearchPrompt {
   private var mode: SearchMode
   private var efSearch: Int
   private var selection: PassageSelection?
+  private let cascade: RerankCascade?
+  private var isReranking: Bool
 
   init(
-    searcher: Searcher, hits: Int, mode: SearchMode, selection: PassageSelection?, threads: Int,
-    quiet: Bool
+    searcher: Searcher, hits: Int, mode: SearchMode, selection: PassageSelection?,
+    cascade: RerankCascade?, threads: Int, quiet: Bool
   ) {
     self.searcher = searcher
+    self.cascade = cascade
+    isReranking = cascade != nil
     self.selection = selection
     self.hits = hits
     self.mode = mode
@@ -75,6 +79,17 @@ struct SearchPrompt {
       writeError(
         selection.map { "filter: \($0.count) of \(searcher.index.count) passages pass" }
           ?? "filter: off")
+    case ":rerank":
+      guard cascade != nil else {
+        throw RetortError(.usage, "no re-ranker was loaded; start the prompt with --rerank")
+      }
+      switch value {
+      case "on": isReranking = true
+      case "off": isReranking = false
+      case "": isReranking.toggle()
+      default: throw RetortError(.usage, ":rerank takes on, off or nothing")
+      }
+      writeError("rerank: \(isReranking ? "on" : "off")")
     case ":show":
       if value.isEmpty { throw RetortError(.usage, ":show takes the id of a passage") }
       guard let found = try searcher.index.number(of: value) else {
@@ -91,6 +106,7 @@ struct SearchPrompt {
         :ef N         candidates the graph walk keeps (now \(efSearch))
         :exact on|off scan every vector, or walk the graph (now \(mode == .exact ? "on" : "off"))
         :filter TEST  find only passages that pass, such as year >= 2019; alone: find all
+        :rerank [off] let the models of --rerank decide the order (now \(isReranking ? "on" : "off"))
         :show ID      print a whole passage
         :quit         leave (also Ctrl-D)
         Anything else is a question.
@@ -117,7 +133,13 @@ struct SearchPrompt {
     let start = monotonicSeconds()
     let statistics = SearchStatistics()
     let answer = try searcher.search(
-      [question], k: hits, mode: mode, among: selection, threads: threads, statistics: statistics)
+      [question], k: max(hits, cascade?.depth ?? 0), mode: mode, among: selection, threads: threads,
+      statistics: statistics)
+    let found = monotonicSeconds()
+    let first = answer.hits.first ?? []
+    let reranked =
+      isReranking
+      ? try cascade?.rerank(question, first, in: searcher.index, threads: threads) : nil
     if answer.truncated > 0 {
       writeError(
         "warning: the question was longer than the model takes (\(searcher.encoder.maxLength) "
@@ -125,7 +147,7 @@ struct SearchPrompt {
     }
     let fetching = monotonicSeconds()
     let wrapper = TextWrapper(width: min(TextWrapper.terminalWidth(), 100), indent: "    ")
-    for (rank, hit) in (answer.hits.first ?? []).enumerated() {
+    for (rank, hit) in (reranked?.hits ?? first).prefix(hits).enumerated() {
       let passage = try searcher.index.passage(hit.number)
       let place = String(rank + 1)
       print(
@@ -140,9 +162,11 @@ struct SearchPrompt {
     guard !quiet else { return }
     let fetch = monotonicSeconds() - fetching
     func milliseconds(_ seconds: Double) -> String { decimals(seconds * 1000, 1) + " ms" }
+    let reranking = reranked == nil ? "" : ", re-rank " + milliseconds(fetching - found)
     writeError(
       "encode \(milliseconds(answer.timings.encode)), search \(milliseconds(answer.timings.search))"
-        + ", fetch \(milliseconds(fetch)), total \(milliseconds(monotonicSeconds() - start))")
+        + "\(reranking), fetch \(milliseconds(fetch)), total \(milliseconds(monotonicSeconds() - start))"
+    )
     if let selection {
       writeError(
         "filter: \(selection.count) of \(searcher.index.count) passages, "
