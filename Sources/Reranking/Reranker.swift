@@ -6,6 +6,9 @@ public protocol Reranker: Sendable {
   /// What decides its scores: equal fingerprints mean equal scores.
   var fingerprint: String { get }
 
+  /// What a user should know about how it works here, if anything.
+  var note: String? { get }
+
   /// The scores of `passages` for `query`, in order; higher is better.
   ///
   /// They depend on nothing but the query and its passages, not on threads or on other queries. A
@@ -13,6 +16,11 @@ public protocol Reranker: Sendable {
   func rerank(
     query: String, passages: [String], threads: Int
   ) throws(RetortError) -> RerankScores
+}
+
+extension Reranker {
+  /// Nothing to know.
+  public var note: String? { nil }
 }
 
 /// What a re-ranker says about a query's passages.
@@ -33,6 +41,8 @@ public struct RerankScores: Sendable, Equatable {
 public enum RerankerKind: String, Sendable, Codable, CaseIterable {
   /// BERT_CAT: query and passage read together.
   case cat
+  /// ColBERT: a vector for every token, the largest inner products summed up.
+  case colbert
 }
 
 /// A re-ranker by kind and folder, as people write it: `cat:models/teacher`.
@@ -60,11 +70,27 @@ public struct RerankerName: Sendable, Equatable {
   }
 
   /// Loads the model; its `model` must be a folder.
-  public func load(maxLength: Int? = nil) throws(RetortError) -> any Reranker {
+  public func load(_ options: RerankerOptions = .init()) throws(RetortError) -> any Reranker {
     switch kind {
-    case .cat: try CrossEncoder(directory: model, maxLength: maxLength)
+    case .cat: return try CrossEncoder(directory: model, maxLength: options.maxLength)
+    case .colbert:
+      var settings = ColBERTOptions()
+      settings.passageLength = options.maxLength
+      settings.queryMasks = options.queryMasks
+      return try ColBERT(directory: model, options: settings)
     }
   }
+}
+
+/// What a caller may decide about a re-ranker; nil leaves it to the model's files.
+public struct RerankerOptions: Sendable {
+  /// Tokens of a query with its passage (cat), or of a passage (colbert), at most.
+  public var maxLength: Int?
+  /// colbert: the [MASK] tokens of queries.
+  public var queryMasks: QueryMasks?
+
+  /// Leaves everything to the model's files.
+  public init() {}
 }
 
 extension CrossEncoder: Reranker {
@@ -73,6 +99,21 @@ extension CrossEncoder: Reranker {
     query: String, passages: [String], threads: Int
   ) throws(RetortError) -> RerankScores {
     let (scores, truncated) = try score(texts: passages.map { (query, $0) }, threads: threads)
+    return RerankScores(scores: scores, truncated: truncated)
+  }
+}
+
+extension ColBERT: Reranker {
+  /// That passages are encoded anew.
+  public var note: String? {
+    "colbert: there are no stored term vectors; candidates are encoded as they are read"
+  }
+
+  /// The scores of `passages` for `query`, in order.
+  public func rerank(
+    query: String, passages: [String], threads: Int
+  ) throws(RetortError) -> RerankScores {
+    let (scores, truncated) = try score(query: query, passages: passages, threads: threads)
     return RerankScores(scores: scores, truncated: truncated)
   }
 }

@@ -32,7 +32,8 @@ public enum RunReranking {
       return nil
     }
     let reporter = ProgressReporter(quiet: quiet)
-    let reranker = try options.reranker.load(maxLength: options.maxLength)
+    let reranker = try options.reranker.load(options.settings)
+    if let note = reranker.note { reporter.note(note) }
     let lists = try CandidateLists(options, reporter)
     for warning in lists.warnings { reporter.warn(warning) }
     var work = Work(lists: lists, reranker: reranker, options: options)

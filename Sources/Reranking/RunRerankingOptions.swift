@@ -21,8 +21,8 @@ public struct RunRerankingOptions: Sendable {
   public var tag = "retort"
   /// How many candidates of every query are re-ranked; nil: all.
   public var depth: Int?
-  /// Tokens of a sequence at most; nil: what the model says.
-  public var maxLength: Int?
+  /// What is decided about it.
+  public var settings = RerankerOptions()
   /// The share of candidates that may name unknown queries or passages.
   public var maxUnknown = 0.01
   /// Skip and count lines that cannot be read.

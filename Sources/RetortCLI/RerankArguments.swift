@@ -6,13 +6,15 @@ struct RerankArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Re-rank what was found with a model that reads the passages: cat:MODEL. Repeated, each \
-      re-ranks the best of the one before.
+      Re-rank what was found with a model that reads the passages: cat:MODEL or colbert:MODEL. \
+      Repeated, each re-ranks the best of the one before.
       """, valueName: "kind:model"))
   var rerank: [String] = []
 
   @Option(help: "Passages that a --rerank reads (default for a single one: 100); one for each.")
   var depth: [Int] = []
+
+  @OptionGroup var masks: QueryMaskArguments
 
   /// Whether anything is re-ranked.
   var isGiven: Bool { !rerank.isEmpty }
@@ -34,10 +36,30 @@ struct RerankArguments: ParsableArguments {
   /// The models, loaded; nil where nothing is re-ranked.
   func cascade() throws -> RerankCascade? {
     guard isGiven else { return nil }
+    var options = RerankerOptions()
+    options.queryMasks = try masks.parsed()
     return try RerankCascade(
       zip(rerank, depths).map { name, depth in
-        RerankCascade.Stage(try rerankerNamed(name).load(), depth: depth)
+        RerankCascade.Stage(try rerankerNamed(name).load(options), depth: depth)
       })
+  }
+}
+
+/// The [MASK] tokens of ColBERT's queries.
+struct QueryMaskArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      colbert: the [MASK] tokens of queries: none, before:8 or after:8 [SEP], or fill:32 tokens; \
+      :attended or :unattended behind it says whether others see them (default: what the model says).
+      """, valueName: "masks"))
+  var queryMasks: String?
+
+  func validate() throws { try checkingUsage { _ = try parsed() } }
+
+  func parsed() throws(RetortError) -> QueryMasks? {
+    guard let queryMasks else { return nil }
+    return try QueryMasks(queryMasks)
   }
 }
 

@@ -16,7 +16,8 @@ struct RerankCommand: ParsableCommand {
         retort rerank dense.trec --topics nfcorpus/ --index indexes/nfcorpus --model cat:teacher \
       -o cat.trec
 
-      --model is cat:MODEL, a cross-encoder with one output. Candidates are taken by score, equal ones \
+      --model is cat:MODEL, a cross-encoder with one output, or colbert:MODEL, which compares the \
+      vectors of tokens and encodes the candidates as it reads them. Candidates are taken by score, equal ones \
       by id, larger first, as evaluators do. Those behind --depth follow the others in their order, \
       with scores that fall by one.
 
@@ -40,7 +41,8 @@ struct RerankCommand: ParsableCommand {
   @Option(help: "The passages' texts in the place of an index: tsv, JSON lines or a BEIR folder.")
   var corpus: String?
 
-  @Option(help: "The re-ranker: cat:MODEL, where MODEL is a folder or a fetched model.")
+  @Option(
+    help: "The re-ranker: cat:MODEL or colbert:MODEL, where MODEL is a folder or a fetched model.")
   var model: String
 
   @Option(name: .shortAndLong, help: "The run to make; - is standard output.")
@@ -58,8 +60,14 @@ struct RerankCommand: ParsableCommand {
   @Option(help: "The name of the run, in its last column.")
   var tag = "retort"
 
-  @Option(help: "Tokens of a query with its passage at most (default: what the model says).")
+  @Option(
+    help: """
+      Tokens of a query with its passage (cat) or of a passage (colbert) at most (default: what the \
+      model says).
+      """)
   var maxLength: Int?
+
+  @OptionGroup var masks: QueryMaskArguments
 
   @Option(help: "The share of candidates that may name unknown queries or passages.")
   var maxUnknown = 0.01
@@ -105,7 +113,8 @@ struct RerankCommand: ParsableCommand {
       options.format = outputFormat
       options.tag = tag
       options.depth = depth
-      options.maxLength = maxLength
+      options.settings.maxLength = maxLength
+      options.settings.queryMasks = try masks.parsed()
       options.maxUnknown = maxUnknown
       options.threads = threading.threads
       options.resume = resume

@@ -21,7 +21,7 @@ struct SearchCommand: ParsableCommand {
       quotes, numbers, true or false, joined by and, or, not and parentheses. A passage with several \
       values of a field passes where one of them does. k passages come back wherever as many pass.
 
-      With --rerank a cross-encoder reads the best --depth passages and puts them in order; passages \
+      With --rerank a cross-encoder (cat) or ColBERT (colbert) reads the best --depth passages and puts them in order; passages \
       behind the depth follow in theirs, with scores that fall by one.
 
       Scores are inner products, or the re-ranker's; over vectors indexed with --metric l2 they are \
@@ -132,6 +132,7 @@ struct SearchCommand: ParsableCommand {
       let ids = try filterIds.map { try readIDs(path: $0) }
       let searcher = try Searcher(path: index, model: try model.map(modelFolder))
       let cascade = try reranking.cascade()
+      if !quiet { cascade?.stages.compactMap(\.reranker.note).forEach(writeError) }
       if warm { try searcher.index.warm() }
       let selection =
         condition == nil && ids == nil ? nil : try searcher.index.select(condition, ids: ids)
