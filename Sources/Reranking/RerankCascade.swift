@@ -68,4 +68,24 @@ public struct RerankCascade: Sendable {
     }
     return (hits, truncated)
   }
+
+  /// Why the best hits have their scores, by the last stage that read each; nil where none did.
+  ///
+  /// - Parameter hits: as `rerank` gives them, from the best.
+  public func explain(
+    _ query: String, _ hits: [SearchHit], in index: PassageIndex, threads: Int
+  ) throws(RetortError) -> [RerankExplanation?] {
+    var explanations: [RerankExplanation?] = []
+    for (place, hit) in hits.enumerated() {
+      try Interruption.check()
+      guard let stage = stages.last(where: { $0.depth > place }) else {
+        explanations.append(nil)
+        continue
+      }
+      explanations.append(
+        try stage.reranker.explain(
+          query: query, passage: try index.passage(hit.number).text, threads: threads))
+    }
+    return explanations
+  }
 }

@@ -16,11 +16,21 @@ public protocol Reranker: Sendable {
   func rerank(
     query: String, passages: [String], threads: Int
   ) throws(RetortError) -> RerankScores
+
+  /// Why a passage has its score; nil for models that cannot say.
+  func explain(
+    query: String, passage: String, threads: Int
+  ) throws(RetortError) -> RerankExplanation?
 }
 
 extension Reranker {
   /// Nothing to know.
   public var note: String? { nil }
+
+  /// Nothing to say.
+  public func explain(
+    query: String, passage: String, threads: Int
+  ) throws(RetortError) -> RerankExplanation? { nil }
 }
 
 /// What a re-ranker says about a query's passages.

@@ -16,6 +16,7 @@ struct SearchCommand: ParsableCommand {
         retort search indexes/msmarco --topics queries.tsv --hits 1000 --output run.trec
         retort search indexes/news "floods" --filter 'lang = "en" and year >= 2019'
         retort search indexes/msmarco "what is a retort" --rerank cat:teacher --depth 100
+        retort search indexes/msmarco "what is a retort" --rerank colbert:terms --explain --json
 
       A filter compares fields of the passages (=, !=, <, <=, >, >=, in (…), exists) with texts in \
       quotes, numbers, true or false, joined by and, or, not and parentheses. A passage with several \
@@ -23,6 +24,10 @@ struct SearchCommand: ParsableCommand {
 
       With --rerank a cross-encoder (cat) or ColBERT (colbert) reads the best --depth passages and puts them in order; passages \
       behind the depth follow in theirs, with scores that fall by one.
+
+      With --explain ColBERT shows which token of the passage each token of the question matched, its \
+      place, the product and its share of the score; a cross-encoder shows for each sentence by how \
+      much the score falls without it. [MASK] tokens are one line.
 
       Scores are inner products, or the re-ranker's; over vectors indexed with --metric l2 they are \
       squared Euclidean distances, negative. Equal scores keep the order of the corpus; in TREC runs \
@@ -83,6 +88,12 @@ struct SearchCommand: ParsableCommand {
 
   @OptionGroup var reranking: RerankArguments
 
+  @Flag(help: "With --rerank: show why each passage has its score.")
+  var explain = false
+
+  @Flag(help: "With a question: print the answer as one JSON object.")
+  var json = false
+
   @OptionGroup var threading: ThreadArguments
 
   @Flag(help: "Read the whole index before answering, so that no answer waits for the disk.")
@@ -101,6 +112,12 @@ struct SearchCommand: ParsableCommand {
     if queryIds != nil, queryVectors == nil {
       throw ValidationError("--query-ids needs --query-vectors")
     }
+    if explain, !reranking.isGiven || topics != nil {
+      throw ValidationError("--explain needs --rerank, and a question or the prompt")
+    }
+    if json, question == nil || output != "-" || outputFormat != nil {
+      throw ValidationError("--json needs a question, and no --output or --output-format")
+    }
     if reranking.isGiven, queryVectors != nil {
       throw ValidationError("--rerank reads questions; --query-vectors has none")
     }
@@ -112,7 +129,7 @@ struct SearchCommand: ParsableCommand {
     if efSearch < 1 { throw ValidationError("--ef-search must be at least 1") }
   }
 
-  private var mode: SearchMode { exact ? .exact : .graph(efSearch: efSearch) }
+  var mode: SearchMode { exact ? .exact : .graph(efSearch: efSearch) }
 
   func run() throws {
     try runReportingErrors {
@@ -138,12 +155,14 @@ struct SearchCommand: ParsableCommand {
         condition == nil && ids == nil ? nil : try searcher.index.select(condition, ids: ids)
       if let queries {
         try answer(queries, searcher, selection, cascade)
+      } else if let question, json {
+        try printAnswer(to: question, searcher, selection, cascade)
       } else if let question, outputFormat != nil || output != "-" {
         try answer([Query(id: "1", text: question)], searcher, selection, cascade)
       } else {
         var prompt = SearchPrompt(
           searcher: searcher, hits: hits ?? 10, mode: mode, selection: selection,
-          cascade: cascade, threads: threading.threads, quiet: quiet)
+          cascade: cascade, explains: explain, threads: threading.threads, quiet: quiet)
         if let question { try prompt.answer(question) } else { try prompt.run() }
       }
     }

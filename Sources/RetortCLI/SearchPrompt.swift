@@ -13,13 +13,15 @@ struct SearchPrompt {
   private var selection: PassageSelection?
   private let cascade: RerankCascade?
   private var isReranking: Bool
+  private let explains: Bool
 
   init(
     searcher: Searcher, hits: Int, mode: SearchMode, selection: PassageSelection?,
-    cascade: RerankCascade?, threads: Int, quiet: Bool
+    cascade: RerankCascade?, explains: Bool, threads: Int, quiet: Bool
   ) {
     self.searcher = searcher
     self.cascade = cascade
+    self.explains = explains
     isReranking = cascade != nil
     self.selection = selection
     self.hits = hits
@@ -145,9 +147,14 @@ struct SearchPrompt {
         "warning: the question was longer than the model takes (\(searcher.encoder.maxLength) "
           + "tokens); its end was cut")
     }
+    let shown = Array((reranked?.hits ?? first).prefix(hits))
+    let explanations =
+      explains && reranked != nil
+      ? try cascade?.explain(question, shown, in: searcher.index, threads: threads) : nil
     let fetching = monotonicSeconds()
     let wrapper = TextWrapper(width: min(TextWrapper.terminalWidth(), 100), indent: "    ")
-    for (rank, hit) in (reranked?.hits ?? first).prefix(hits).enumerated() {
+    let explainer = ExplanationLines(style: style, indent: "    ", width: wrapper.width)
+    for (rank, hit) in shown.enumerated() {
       let passage = try searcher.index.passage(hit.number)
       let place = String(rank + 1)
       print(
@@ -157,6 +164,9 @@ struct SearchPrompt {
       // Long passages are cut before they are wrapped: six lines of fifty megabytes need no more.
       let start = String(passage.text.prefix(6 * 4 * wrapper.width))
       wrapper.lines(of: start, limit: 6).forEach { print($0) }
+      if let explanation = explanations?[rank] {
+        explainer.lines(explanation).forEach { print($0) }
+      }
     }
     flush()
     guard !quiet else { return }

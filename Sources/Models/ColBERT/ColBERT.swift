@@ -1,4 +1,5 @@
 import Platform
+import Synchronization
 import Tensors
 import Text
 
@@ -38,8 +39,9 @@ public final class ColBERT: Sendable {
   private let punctuation: Set<Int32>
   private let runner = MicroBatchRunner()
   private let workspaces = WorkspacePool()
-  /// The model's folder.
-  let directory: String
+  private let directory: String
+  /// Read when somebody first asks what tokens are called.
+  private let pieces = Mutex<PieceTable?>(nil)
 
   /// How queries and passages are made.
   public let settings: ColBERTSettings
@@ -146,6 +148,14 @@ public final class ColBERT: Sendable {
     let kept = ids.indices.filter { !punctuation.contains(ids[$0]) }.map { Int32($0) }
     return TermSequence(
       ids: ids, keys: ids.count, kept: kept, isTruncated: encoded.isTruncated)
+  }
+
+  /// The names of tokens.
+  func pieceTable() throws(RetortError) -> PieceTable {
+    if let known = pieces.withLock({ $0 }) { return known }
+    let table = try PieceTable(directory: directory)
+    pieces.withLock { $0 = table }
+    return table
   }
 
   // MARK: Scores
