@@ -31,6 +31,8 @@ public enum RunReranking {
     {
       return nil
     }
+    // What would fail after hours of scoring fails now: a folder in the output's place, a bad tag.
+    _ = try RunWriter(path: options.output, format: options.format, tag: options.tag)
     let reporter = ProgressReporter(quiet: quiet)
     let reranker = try options.reranker.load(options.settings)
     if let note = reranker.note { reporter.note(note) }
@@ -38,12 +40,9 @@ public enum RunReranking {
     for warning in lists.warnings { reporter.warn(warning) }
     var work = Work(lists: lists, reranker: reranker, options: options)
     if isFile {
-      let plan = try encoded(
-        Plan(
-          reranker: reranker.fingerprint, candidates: digest(lists, options),
-          passages: lists.texts.identity))
       work.kept = try ResumableLines(
-        output: options.output, plan: plan, resume: options.resume, overwrite: options.overwrite,
+        output: options.output, plan: try plan(reranker, lists), resume: options.resume,
+        overwrite: options.overwrite,
         difference: "another re-ranker, other queries, candidates or passages, or another depth",
         whole: { lists.wholeQueries(among: $0) })
       try work.readKept()
@@ -62,7 +61,23 @@ public enum RunReranking {
     }
   }
 
-  private static func digest(_ lists: CandidateLists, _ options: RunRerankingOptions) -> String {
+  /// The plan that an interrupted run of these options leaves behind.
+  package static func plan(_ options: RunRerankingOptions) throws(RetortError) -> [UInt8] {
+    try plan(
+      options.reranker.load(options.settings),
+      CandidateLists(options, ProgressReporter(quiet: true)))
+  }
+
+  private static func plan(
+    _ reranker: any Reranker, _ lists: CandidateLists
+  ) throws(RetortError) -> [UInt8] {
+    try encoded(
+      Plan(
+        reranker: reranker.fingerprint, candidates: digest(lists),
+        passages: lists.texts.identity))
+  }
+
+  private static func digest(_ lists: CandidateLists) -> String {
     var digest = SHA256Digest()
     for list in lists.lists {
       digest.update(Array("\(list.query.id)\0\(list.query.text)\0\(list.depth)\0".utf8))

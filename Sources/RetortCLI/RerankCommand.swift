@@ -11,10 +11,8 @@ struct RerankCommand: ParsableCommand {
       Scores every query's candidates again and writes them in the order of the new scores. The RUN is \
       TREC or MS MARCO, of whatever system; no index is needed where --corpus has the texts.
 
-        retort rerank bm25.trec --topics queries.tsv --corpus collection.tsv --model cat:teacher \
-      --depth 100 -o cat.trec
-        retort rerank dense.trec --topics nfcorpus/ --index indexes/nfcorpus --model cat:teacher \
-      -o cat.trec
+        retort rerank bm25.trec --topics q.tsv --corpus c.tsv --model cat:teacher -o cat.trec
+        retort rerank run.trec --topics q.tsv --index indexes/x --model colbert:c -o new.trec
 
       --model is cat:MODEL, a cross-encoder with one output, or colbert:MODEL, which compares the \
       vectors of tokens and encodes the candidates as it reads them. Candidates are taken by score, equal ones \

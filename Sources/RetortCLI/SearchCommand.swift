@@ -15,8 +15,8 @@ struct SearchCommand: ParsableCommand {
         retort search indexes/msmarco
         retort search indexes/msmarco --topics queries.tsv --hits 1000 --output run.trec
         retort search indexes/news "floods" --filter 'lang = "en" and year >= 2019'
-        retort search indexes/msmarco "what is a retort" --rerank cat:teacher --depth 100
-        retort search indexes/msmarco "what is a retort" --rerank colbert:terms --explain --json
+        retort search indexes/msmarco "what is a retort" --rerank cat:teacher
+        retort search indexes/msmarco "what is a retort" --rerank colbert:terms --explain
 
       A filter compares fields of the passages (=, !=, <, <=, >, >=, in (…), exists) with texts in \
       quotes, numbers, true or false, joined by and, or, not and parentheses. A passage with several \

@@ -147,6 +147,10 @@ struct SearchPrompt {
         "warning: the question was longer than the model takes (\(searcher.encoder.maxLength) "
           + "tokens); its end was cut")
     }
+    if let cut = reranked?.truncated, cut > 0, !quiet {
+      writeError(
+        "\(counted(cut, "text")) longer than a re-ranker takes; only their starts were read")
+    }
     let shown = Array((reranked?.hits ?? first).prefix(hits))
     let explanations =
       explains && reranked != nil

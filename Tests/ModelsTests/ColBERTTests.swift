@@ -153,7 +153,7 @@ import Testing
         for i in 0..<query.rows {
           let products = (0..<passage.rows).map { j in
             (0..<query.columns).reduce(0.0) {
-              $0 + Double(query.rowValues(i)[$1]) * Double(passage.rowValues(j)[$1])
+              $0 + Double(query.row(i)[$1]) * Double(passage.row(j)[$1])
             }
           }
           expected += products.max() ?? 0

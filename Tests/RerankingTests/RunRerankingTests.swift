@@ -178,6 +178,19 @@ import Testing
     #expect(error.message.contains("occurs twice") && error.position == .line(61), "\(error)")
   }
 
+  @Test func `what would fail at the end fails before anything is scored`() throws {
+    try FileSystem.makeFolder(path + "/out")
+    var options = fixture.options("out")
+    options.overwrite = true
+    #expect(fixture.error(options)?.message.contains("is a folder") == true)
+    options = fixture.options("run")
+    options.tag = "two words"
+    #expect(fixture.error(options)?.message.contains("must be one word") == true)
+    #expect(
+      try FileSystem.names(in: path).sorted()
+        == ["cat", "corpus.tsv", "out", "run.trec", "topics.tsv"])
+  }
+
   @Test(arguments: ["cat", "cat:", "dog:x", ":x", ""])
   func `a name that is no re-ranker says what one looks like`(name: String) {
     let error = #expect(throws: RetortError.self) { try RerankerName(name) }
@@ -191,19 +204,16 @@ private struct ResumedRun {
 
   init(_ fixture: RerankFixture) { self.fixture = fixture }
 
-  /// A finished run's scores, cut after some lines and a bit, with the plan of such a run.
+  /// The scores of the run `whole`, cut after some lines and a bit, with the plan of such a run.
   func cut(_ name: String, after kept: Int) throws {
-    let folder = fixture.folder.path
-    var options = fixture.options(name)
-    options.overwrite = true
-    // A folder in the output's place stops the run after its last score, with all kept.
-    try FileSystem.makeFolder(folder + "/" + name)
-    #expect(fixture.error(options) != nil)
-    try FileSystem.removeTree(folder + "/" + name)
-    let bytes = try FileSystem.read(folder + "/\(name).part")
-    let ends = bytes.indices.filter { bytes[$0] == 10 }
-    #expect(ends.count == 84)
-    let length = kept == 0 ? 0 : ends[kept - 1] + 1
-    try fixture.folder.file("\(name).part", Array(bytes.prefix(length + 5)))
+    var scores: [String: String] = [:]
+    for line in try fixture.lines("whole") { scores[line[0] + "\t" + line[2]] = line[4] }
+    let lines = try fixture.lines("run.trec").map { line in
+      let key = line[0] + "\t" + line[2]
+      return "\(key)\t\(try #require(scores[key]))\n"
+    }
+    #expect(lines.count == 84)
+    try fixture.folder.file("\(name).part", lines.prefix(kept).joined() + "q6\tp")
+    try fixture.folder.file("\(name).part.json", RunReranking.plan(fixture.options(name)))
   }
 }
