@@ -22,8 +22,8 @@ struct SearchCommand: ParsableCommand {
       quotes, numbers, true or false, joined by and, or, not and parentheses. A passage with several \
       values of a field passes where one of them does. k passages come back wherever as many pass.
 
-      With --rerank a cross-encoder (cat) or ColBERT (colbert) reads the best --depth passages and puts them in order; passages \
-      behind the depth follow in theirs, with scores that fall by one.
+      With --rerank a cross-encoder (cat) or ColBERT (colbert) reads the best --depth passages and \
+      puts them in order; passages behind the depth follow in theirs, with scores that fall by one.
 
       With --explain ColBERT shows which token of the passage each token of the question matched, its \
       place, the product and its share of the score; a cross-encoder shows for each sentence by how \
@@ -32,8 +32,7 @@ struct SearchCommand: ParsableCommand {
       Scores are inner products, or the re-ranker's; over vectors indexed with --metric l2 they are \
       squared Euclidean distances, negative. Equal scores keep the order of the corpus; in TREC runs \
       each is written one unit in the last place lower than the one before, so that evaluators do the \
-      same. \
-      Fewer than k passages come back only if the index has fewer.
+      same. Fewer than k passages come back only if the index has fewer.
       """)
 
   @Argument(help: "The index folder.", completion: .directory)
