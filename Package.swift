@@ -25,7 +25,8 @@ let package = Package(
     .target(
       name: "Retort",
       dependencies: [
-        "Indexing", "Retrieval", "Evaluation", "Store", "Models", "Formats", "Platform",
+        "Indexing", "Reranking", "Retrieval", "Evaluation", "Store", "Models", "Formats",
+        "Platform",
       ]),
     .executableTarget(
       name: "RetortCLI",
@@ -42,6 +43,7 @@ let package = Package(
     .target(
       name: "Distillation",
       dependencies: ["Models", "Evaluation", "Tensors", "Formats", "Platform", "CKernels"]),
+    .target(name: "Reranking", dependencies: ["Retrieval", "Models", "Formats", "Platform"]),
     .target(
       name: "Retrieval",
       dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
@@ -79,6 +81,11 @@ let package = Package(
       name: "RetrievalTests",
       dependencies: [
         "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
+      ]),
+    .testTarget(
+      name: "RerankingTests",
+      dependencies: [
+        "Reranking", "Indexing", "Distillation", "RetortCLI", "Models", "Formats", "TestSupport",
       ]),
     .testTarget(name: "RetortTests", dependencies: ["Retort", "TestSupport"]),
     .testTarget(

@@ -177,26 +177,41 @@ static void scalar_product_bf16(float *out, size_t out_stride, const uint16_t *x
 }
 
 static void scalar_attention(float *out, size_t out_stride, const float *qkv, size_t stride,
-                             size_t length, size_t heads, size_t size, float scale,
+                             size_t length, size_t keys, size_t heads, size_t size, float scale,
                              float *scratch) {
   size_t width = heads * size;
   for (size_t head = 0; head < heads; head++)
     for (size_t i = 0; i < length; i++) {
       const float *query = qkv + i * stride + head * size;
-      for (size_t j = 0; j < length; j++) {
+      for (size_t j = 0; j < keys; j++) {
         const float *key = qkv + j * stride + width + head * size;
         double sum = 0;
         for (size_t c = 0; c < size; c++) sum += (double)query[c] * key[c];
         scratch[j] = (float)sum;
       }
-      retort_softmax(RETORT_LEVEL_SCALAR, scratch, length, scale);
+      retort_softmax(RETORT_LEVEL_SCALAR, scratch, keys, scale);
       for (size_t c = 0; c < size; c++) {
         double sum = 0;
-        for (size_t j = 0; j < length; j++)
+        for (size_t j = 0; j < keys; j++)
           sum += (double)scratch[j] * qkv[j * stride + 2 * width + head * size + c];
         out[i * out_stride + head * size + c] = (float)sum;
       }
     }
+}
+
+static void scalar_max_products(float *best, const retort_weights *query, const float *x,
+                                size_t x_stride, size_t rows) {
+  for (size_t i = 0; i < query->outputs; i++) {
+    const float *panel = (const float *)query->panels +
+                         i / RETORT_PANEL * RETORT_PANEL * query->inputs + i % RETORT_PANEL;
+    best[i] = -INFINITY;
+    for (size_t r = 0; r < rows; r++) {
+      double sum = 0;
+      for (size_t k = 0; k < query->inputs; k++)
+        sum += (double)panel[k * RETORT_PANEL] * x[r * x_stride + k];
+      if (!((float)sum <= best[i])) best[i] = (float)sum;
+    }
+  }
 }
 
 static const matrix_kernels scalar = {
@@ -205,6 +220,7 @@ static const matrix_kernels scalar = {
     .product_f32 = scalar_product_f32,
     .product_bf16 = scalar_product_bf16,
     .attention = scalar_attention,
+    .max_products = scalar_max_products,
     .int8_name = "scalar",
 };
 
@@ -276,10 +292,25 @@ void retort_product_bf16(retort_level level, float *out, size_t out_stride, cons
 }
 
 void retort_attention(retort_level level, float *out, size_t out_stride, const float *qkv,
-                      size_t stride, size_t length, size_t heads, size_t size, float scale,
-                      float *scratch) {
-  if (length == 0) return;
-  kernels(level)->attention(out, out_stride, qkv, stride, length, heads, size, scale, scratch);
+                      size_t stride, size_t length, size_t keys, size_t heads, size_t size,
+                      float scale, float *scratch) {
+  if (length == 0 || keys == 0) return;
+  kernels(level)->attention(out, out_stride, qkv, stride, length, keys, heads, size, scale,
+                            scratch);
+}
+
+void retort_max_sim(retort_level level, float *scores, const retort_weights *query, const float *x,
+                    size_t x_stride, const size_t *offsets, size_t passages, float *best) {
+  const matrix_kernels *of_level = kernels(level);
+  for (size_t p = 0; p < passages; p++) {
+    size_t rows = offsets[p + 1] - offsets[p];
+    scores[p] = query->outputs == 0 ? 0 : -INFINITY;
+    if (rows == 0 || query->outputs == 0) continue;
+    of_level->max_products(best, query, x + offsets[p] * x_stride, x_stride, rows);
+    float sum = 0;
+    for (size_t i = 0; i < query->outputs; i++) sum += best[i];
+    scores[p] = sum;
+  }
 }
 
 size_t retort_attention_scratch(size_t length, size_t size) {

@@ -34,6 +34,7 @@ const matrix_kernels retort_matrix_avx2 = {
     .product_int8 = avx2_product_int8,
     .product_f32 = avx2_product_f32,
     .attention = avx2_attention,
+    .max_products = avx2_max_products,
     .int8_name = "maddubs",
 };
 #endif

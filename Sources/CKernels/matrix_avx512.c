@@ -45,6 +45,7 @@ const matrix_kernels retort_matrix_avx512 = {
     .round_row = avx512_round_row,
     .product_bf16 = avx512_product_bf16,
     .attention = avx512_attention,
+    .max_products = avx512_max_products,
     .int8_name = "vnni",
 };
 #endif

@@ -354,30 +354,30 @@ INLINE void NAME(tile_mix)(const int rows, const int panels, float *out, size_t 
 }
 
 static TARGET void NAME(attention)(float *out, size_t out_stride, const float *qkv, size_t stride,
-                                   size_t length, size_t heads, size_t size, float scale,
-                                   float *scratch) {
-  size_t key_panels = (length + RETORT_PANEL - 1) / RETORT_PANEL;
+                                   size_t length, size_t attended, size_t heads, size_t size,
+                                   float scale, float *scratch) {
+  size_t key_panels = (attended + RETORT_PANEL - 1) / RETORT_PANEL;
   size_t value_panels = (size + RETORT_PANEL - 1) / RETORT_PANEL;
   size_t scores_stride = key_panels * RETORT_PANEL, width = heads * size;
   float *keys = scratch;
   float *values = keys + key_panels * RETORT_PANEL * size;
-  float *scores = values + value_panels * RETORT_PANEL * length;
+  float *scores = values + value_panels * RETORT_PANEL * attended;
   for (size_t head = 0; head < heads; head++) {
     const float *q = qkv + head * size, *k = q + width, *v = k + width;
     for (size_t j = 0; j < key_panels * RETORT_PANEL; j++) {
       float *to = keys + j / RETORT_PANEL * RETORT_PANEL * size + j % RETORT_PANEL;
-      if (j < length) {
+      if (j < attended) {
         for (size_t i = 0; i < size; i++) to[i * RETORT_PANEL] = k[j * stride + i];
       } else {
         for (size_t i = 0; i < size; i++) to[i * RETORT_PANEL] = 0;
       }
     }
     for (size_t p = 0; p < value_panels; p++) {
-      float *to = values + p * RETORT_PANEL * length;
-      size_t count = size - p * RETORT_PANEL < RETORT_PANEL ? size - p * RETORT_PANEL : RETORT_PANEL;
-      for (size_t j = 0; j < length; j++, to += RETORT_PANEL) {
-        __builtin_memcpy(to, v + j * stride + p * RETORT_PANEL, count * sizeof(float));
-        for (size_t i = count; i < RETORT_PANEL; i++) to[i] = 0;
+      float *to = values + p * RETORT_PANEL * attended;
+      size_t left = size - p * RETORT_PANEL < RETORT_PANEL ? size - p * RETORT_PANEL : RETORT_PANEL;
+      for (size_t j = 0; j < attended; j++, to += RETORT_PANEL) {
+        __builtin_memcpy(to, v + j * stride + p * RETORT_PANEL, left * sizeof(float));
+        for (size_t i = left; i < RETORT_PANEL; i++) to[i] = 0;
       }
     }
     for (size_t start = 0; start < length; start += ROWS) {
@@ -389,14 +389,41 @@ static TARGET void NAME(attention)(float *out, size_t out_stride, const float *q
       TILES(TILE, key_panels)
 #undef TILE
       for (size_t r = 0; r < rows; r++)
-        inverse[r] = NAME(exponentials)(scores + r * scores_stride, length, scale);
+        inverse[r] = NAME(exponentials)(scores + r * scores_stride, attended, scale);
 #define TILE(count, panels, row, panel)                                                   \
   NAME(tile_mix)(count, panels, out + start * out_stride + head * size, out_stride, scores, \
-                 scores_stride, inverse, values, length, size, panel)
+                 scores_stride, inverse, values, attended, size, panel)
       TILES(TILE, value_panels)
 #undef TILE
     }
   }
+}
+
+// MARK: MaxSim
+
+// best[i] = max(best[i], qᵢ·xᵣ) for the queries and rows of a tile.
+INLINE void NAME(tile_max)(const int rows, const int panels, float *best, const float *x,
+                           size_t x_stride, const retort_weights *query, size_t first) {
+  vector sums[ROWS][WIDTH];
+  size_t panel = query->inputs * RETORT_PANEL;
+  NAME(sums_f32)(sums, rows, panels, x, x_stride, (const float *)query->panels + first * panel,
+                 panel, query->inputs);
+  best += first * RETORT_PANEL;
+  UNROLL for (int c = 0; c < panels * PARTS; c++) {
+    vector highest = NAME(load)(best + (size_t)c * LANES);
+    UNROLL for (int r = 0; r < rows; r++) highest = NAME(max)(sums[r][c], highest);
+    NAME(store)(best + (size_t)c * LANES, highest);
+  }
+}
+
+static TARGET void NAME(max_products)(float *best, const retort_weights *query, const float *x,
+                                      size_t x_stride, size_t rows) {
+  size_t total = (query->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
+  for (size_t i = 0; i < total * RETORT_PANEL; i++) best[i] = -INFINITY;
+#define TILE(count, panels, row, panel) \
+  NAME(tile_max)(count, panels, best, x + row * x_stride, x_stride, query, panel)
+  TILES(TILE, total)
+#undef TILE
 }
 
 #undef vector

@@ -16,7 +16,10 @@ typedef struct {
   size_t (*round_row)(uint16_t *, const float *, size_t);
   void (*product_bf16)(float *, size_t, const uint16_t *, size_t, size_t, const retort_weights *,
                        retort_epilogue);
-  void (*attention)(float *, size_t, const float *, size_t, size_t, size_t, size_t, float, float *);
+  void (*attention)(float *, size_t, const float *, size_t, size_t, size_t, size_t, size_t, float,
+                    float *);
+  // best[i] = maxⱼ qᵢ·xⱼ over `rows` rows, at least one.
+  void (*max_products)(float *, const retort_weights *, const float *, size_t, size_t);
   const char *int8_name;
 } matrix_kernels;
 

@@ -31,6 +31,7 @@ const matrix_kernels retort_matrix_neon = {
     .product_int8 = neon_product_int8,
     .product_f32 = neon_product_f32,
     .attention = neon_attention,
+    .max_products = neon_max_products,
     .int8_name = "dotprod",
 };
 #endif

@@ -101,36 +101,38 @@ static void scalar_small_product(float *c, size_t c_stride, const float *a, size
 
 // p[i·length + j]: the probabilities of a head.
 static void scalar_probabilities(float *p, const float *q, const float *k, size_t stride,
-                                 size_t length, size_t size, float scale) {
+                                 size_t length, size_t keys, size_t size, float scale) {
   for (size_t i = 0; i < length; i++) {
-    for (size_t j = 0; j < length; j++) {
+    for (size_t j = 0; j < keys; j++) {
       double sum = 0;
       for (size_t c = 0; c < size; c++) sum += (double)q[i * stride + c] * k[j * stride + c];
       p[i * length + j] = (float)sum;
     }
-    retort_softmax(RETORT_LEVEL_SCALAR, p + i * length, length, scale);
+    retort_softmax(RETORT_LEVEL_SCALAR, p + i * length, keys, scale);
+    for (size_t j = keys; j < length; j++) p[i * length + j] = 0;
   }
 }
 
 static void scalar_attention_dropped(float *out, size_t out_stride, const float *qkv, size_t stride,
-                                     size_t length, size_t heads, size_t head, size_t size,
-                                     float scale, retort_dropout_mask mask, float *scratch) {
+                                     size_t length, size_t keys, size_t heads, size_t head,
+                                     size_t size, float scale, retort_dropout_mask mask,
+                                     float *scratch) {
   const float *q = qkv + head * size, *k = q + heads * size, *v = k + heads * size;
-  scalar_probabilities(scratch, q, k, stride, length, size, scale);
+  scalar_probabilities(scratch, q, k, stride, length, keys, size, scale);
   scalar_dropout(scratch, length * length, 0, mask);
   scalar_small_product(out + head * size, out_stride, scratch, length, 1, v, stride, length, size,
                        length, false);
 }
 
 static void scalar_attention_backward(float *dqkv, const float *dout, size_t out_stride,
-                                      const float *qkv, size_t stride, size_t length, size_t heads,
-                                      size_t head, size_t size, float scale,
+                                      const float *qkv, size_t stride, size_t length, size_t keys,
+                                      size_t heads, size_t head, size_t size, float scale,
                                       retort_dropout_mask mask, float *scratch) {
   const float *q = qkv + head * size, *k = q + heads * size, *v = k + heads * size;
   const float *dhead = dout + head * size;
   float *dq = dqkv + head * size, *dk = dq + heads * size, *dv = dk + heads * size;
   float *p = scratch, *dp = scratch + length * length;
-  scalar_probabilities(p, q, k, stride, length, size, scale);
+  scalar_probabilities(p, q, k, stride, length, keys, size, scale);
   memcpy(dp, p, length * length * sizeof(float));
   scalar_dropout(dp, length * length, 0, mask);
   scalar_small_product(dv, stride, dp, 1, length, dhead, out_stride, length, size, length, false);
@@ -207,19 +209,20 @@ void retort_small_product(retort_level level, float *c, size_t c_stride, const f
 }
 
 void retort_attention_dropped(retort_level level, float *out, size_t out_stride, const float *qkv,
-                              size_t stride, size_t length, size_t heads, size_t head, size_t size,
-                              float scale, retort_dropout_mask mask, float *scratch) {
-  if (length == 0) return;
-  DISPATCH(attention_dropped, out, out_stride, qkv, stride, length, heads, head, size, scale, mask,
-           scratch)
+                              size_t stride, size_t length, size_t keys, size_t heads,
+                              size_t head, size_t size, float scale, retort_dropout_mask mask,
+                              float *scratch) {
+  if (length == 0 || keys == 0) return;
+  DISPATCH(attention_dropped, out, out_stride, qkv, stride, length, keys, heads, head, size, scale,
+           mask, scratch)
 }
 
 void retort_attention_backward(retort_level level, float *dqkv, const float *dout,
                                size_t out_stride, const float *qkv, size_t stride, size_t length,
-                               size_t heads, size_t head, size_t size, float scale,
+                               size_t keys, size_t heads, size_t head, size_t size, float scale,
                                retort_dropout_mask mask, float *scratch) {
-  if (length == 0) return;
-  DISPATCH(attention_backward, dqkv, dout, out_stride, qkv, stride, length, heads, head, size,
+  if (length == 0 || keys == 0) return;
+  DISPATCH(attention_backward, dqkv, dout, out_stride, qkv, stride, length, keys, heads, head, size,
            scale, mask, scratch)
 }
 

@@ -261,13 +261,13 @@ INLINE void NAME(transpose)(float *out, size_t stride, const float *x, size_t x_
 
 // Probabilities of all queries of a head, rows of `stride`; `turned` is scratch.
 INLINE void NAME(probabilities)(float *p, size_t stride, const float *q, const float *k,
-                                size_t qkv_stride, size_t length, size_t size, float scale,
-                                float *turned) {
+                                size_t qkv_stride, size_t length, size_t keys, size_t size,
+                                float scale, float *turned) {
   NAME(transpose)(turned, stride, k, qkv_stride, length, size);
   NAME(small_product)(p, stride, q, qkv_stride, 1, turned, stride, length, stride, size, false);
   for (size_t i = 0; i < length; i++) {
-    NAME(softmax)(p + i * stride, length, scale);
-    for (size_t j = length; j < stride; j++) p[i * stride + j] = 0;
+    NAME(softmax)(p + i * stride, keys, scale);
+    for (size_t j = keys; j < stride; j++) p[i * stride + j] = 0;
   }
 }
 
@@ -278,26 +278,26 @@ INLINE void NAME(drop_rows)(float *p, size_t stride, size_t length, retort_dropo
 }
 
 KERNEL void NAME(attention_dropped)(float *out, size_t out_stride, const float *qkv, size_t stride,
-                                    size_t length, size_t heads, size_t head, size_t size,
-                                    float scale, retort_dropout_mask mask, float *scratch) {
+                                    size_t length, size_t keys, size_t heads, size_t head,
+                                    size_t size, float scale, retort_dropout_mask mask, float *scratch) {
   size_t width = heads * size, padded = PADDED(length);
   const float *q = qkv + head * size, *k = q + width, *v = k + width;
   float *p = scratch, *turned = p + length * padded;
-  NAME(probabilities)(p, padded, q, k, stride, length, size, scale, turned);
+  NAME(probabilities)(p, padded, q, k, stride, length, keys, size, scale, turned);
   NAME(drop_rows)(p, padded, length, mask);
   NAME(small_product)(out + head * size, out_stride, p, padded, 1, v, stride, length, size, length,
                       false);
 }
 
 KERNEL void NAME(attention_backward)(float *dqkv, const float *dout, size_t out_stride,
-                                     const float *qkv, size_t stride, size_t length, size_t heads,
-                                     size_t head, size_t size, float scale,
+                                     const float *qkv, size_t stride, size_t length, size_t keys,
+                                     size_t heads, size_t head, size_t size, float scale,
                                      retort_dropout_mask mask, float *scratch) {
   size_t width = heads * size, padded = PADDED(length);
   const float *q = qkv + head * size, *k = q + width, *v = k + width, *dhead = dout + head * size;
   float *dq = dqkv + head * size, *dk = dq + width, *dv = dk + width;
   float *p = scratch, *dp = p + length * padded, *turned = dp + length * padded;
-  NAME(probabilities)(p, padded, q, k, stride, length, size, scale, turned);
+  NAME(probabilities)(p, padded, q, k, stride, length, keys, size, scale, turned);
   const float *dropped = p;
   if (mask.threshold > 0) {
     __builtin_memcpy(dp, p, length * padded * sizeof(float));

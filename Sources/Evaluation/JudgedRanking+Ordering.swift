@@ -35,7 +35,7 @@ extension JudgedRanking {
   }
 
   /// Rows by score, higher first, equal scores by id, byte-wise, larger first.
-  private static func sorted(
+  fileprivate static func sorted(
     _ rows: Range<Int>, of table: DocumentTable, _ scores: RunEvaluation.ScorePrecision
   ) -> [Int] {
     rows.map { row in
@@ -47,6 +47,58 @@ extension JudgedRanking {
       return table.documents.isBefore(other.row, one.row)
     }
     .map(\.row)
+  }
+}
+
+/// One query's re-ranked documents, each with its rank among the candidates that were re-ranked.
+struct RankedCandidates {
+  /// In the order of the run: the rank as a candidate, and the grade where it was judged.
+  private var documents: [(rank: Int, grade: Int?)] = []
+  private let grades: [Int]
+  /// Documents that are no candidates.
+  private(set) var strangers = 0
+
+  init(
+    run: Run, query: Int?, candidates: Run, id: String, qrels: Qrels, judgedQuery: Int,
+    scores: RunEvaluation.ScorePrecision
+  ) {
+    let judgements = GradeTable(qrels.table, judgedQuery)
+    grades = judgements.grades
+    guard let query else { return }
+    var ranks: [ByteKey: Int] = [:]
+    if let place = candidates.table.query(id) {
+      for (index, row) in Self.order(candidates, place, scores).enumerated() {
+        ranks[ByteKey(candidates.table.documents[row])] = index + 1
+      }
+    }
+    for row in Self.order(run, query, scores) {
+      guard let rank = ranks[ByteKey(run.table.documents[row])] else {
+        strangers += 1
+        continue
+      }
+      documents.append((rank, judgements.grade(run.table.documents, row)))
+    }
+  }
+
+  /// The documents from the best; MS MARCO's ranks lose their gaps.
+  private static func order(
+    _ run: Run, _ query: Int, _ scores: RunEvaluation.ScorePrecision
+  ) -> [Int] {
+    let rows = run.table.rows(query)
+    switch run.order {
+    case .byScore: return JudgedRanking.sorted(rows, of: run.table, scores)
+    case .byRank: return rows.sorted { run.table.values[$0] < run.table.values[$1] }
+    }
+  }
+
+  /// What is left when only candidates with ranks up to `depth` were re-ranked.
+  func ranking(depth: Int) -> JudgedRanking {
+    let kept = documents.filter { $0.rank <= depth }
+    var hits: [JudgedRanking.Hit] = []
+    for (index, document) in kept.enumerated() {
+      if let grade = document.grade { hits.append(.init(rank: index + 1, grade: grade)) }
+    }
+    return JudgedRanking(hits: hits, retrieved: kept.count, ranks: nil, grades: grades)
   }
 }
 

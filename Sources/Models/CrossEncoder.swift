@@ -80,6 +80,9 @@ public final class CrossEncoder: Sendable {
 
   /// The longest pair in tokens, special ones included; longer pairs are cut.
   public let maxLength: Int
+  /// The identity of weights, configuration, tokenizer and length: equal fingerprints mean equal
+  /// scores.
+  public let fingerprint: String
 
   /// Loads a model directory with a one-output classification head.
   public convenience init(directory: String, maxLength: Int? = nil) throws(RetortError) {
@@ -103,6 +106,11 @@ public final class CrossEncoder: Sendable {
           + "for ranking", path: directory)
     }
     network = try CrossEncoderNetwork(configuration, &reader).packed
+    fingerprint = Models.fingerprint(
+      of: reader.record.sorted() + [
+        configuration.identity, "length \(self.maxLength)",
+        "tokenizer \(tokenizer?.fingerprint ?? "none")",
+      ])
     try tokenizer?.check(against: configuration, directory: directory)
     if let tokenizer { try Self.checkTypes(of: tokenizer, against: configuration, directory) }
   }
@@ -143,7 +151,13 @@ public final class CrossEncoder: Sendable {
     texts: [(query: String, passage: String)], threads: Int
   ) throws(RetortError) -> (scores: [Float], truncated: Int) {
     guard let tokenizer else { return ([], 0) }
-    let pairs = texts.map { tokenizer.encodePair($0.query, $0.passage, maxLength: maxLength) }
+    let encoded = OrderedResults<(ids: [Int32], types: [Int32], isTruncated: Bool)>(
+      count: texts.count)
+    parallelFor(texts.count, threads: threads) { item, _ in
+      let (query, passage) = texts[item]
+      encoded.set(item, tokenizer.encodePair(query, passage, maxLength: maxLength))
+    }
+    let pairs = encoded.values
     let scores = try score(
       pairs.map { TokenizedPair(ids: $0.ids, types: $0.types) }, threads: threads)
     return (scores, pairs.count(where: \.isTruncated))

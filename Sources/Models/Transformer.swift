@@ -53,7 +53,8 @@ package struct Transformer: Sendable {
   ) -> Ops.Value {
     let layer = layers[index]
     var attended = ops.attention(
-      ops.linear(x, layer.attention), heads: configuration.heads, offsets: batch.offsets)
+      ops.linear(x, layer.attention), heads: configuration.heads, offsets: batch.offsets,
+      keys: batch.keys)
     var residual = x
     if let rows {
       attended = ops.rows(attended, rows)

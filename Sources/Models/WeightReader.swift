@@ -107,6 +107,20 @@ struct WeightReader {
       weight: try read([weight], columns: inputs), bias: try vector([bias]))
   }
 
+  /// A layer whose outputs the file decides, and which may have no bias: then it is zero.
+  mutating func projection(_ name: String, inputs: Int) throws(RetortError) -> LinearWeights {
+    let outputs = headRows(name + ".weight") ?? 0
+    guard (1...(1 << 20)).contains(outputs) else {
+      throw RetortError(
+        .badData, "has a tensor '\(name).weight' of \(outputs) rows; download the model again",
+        path: files.path)
+    }
+    if hasHead(name + ".bias") { return try head(name, outputs: outputs, inputs: inputs) }
+    let weight = try find(name + ".weight", as: name + ".weight", shape: [outputs, inputs])
+    return LinearWeights(
+      weight: try read([weight], columns: inputs), bias: Matrix(rows: 1, columns: outputs))
+  }
+
   // MARK: One tensor
 
   /// A tensor of the expected shape, not yet copied: memory is only asked for what a file holds.

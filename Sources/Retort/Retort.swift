@@ -5,5 +5,6 @@
 @_exported import Indexing
 @_exported import Models
 @_exported import Platform
+@_exported import Reranking
 @_exported import Retrieval
 @_exported import Store

@@ -115,7 +115,7 @@ struct KernelBench: ParsableCommand {
     defer { scratch.deallocate() }
     return best(operations: 4 * length * length * width) {
       retort_attention(
-        level, &out, width, qkv, 3 * width, length, heads, size, 0.17,
+        level, &out, width, qkv, 3 * width, length, length, heads, size, 0.17,
         scratch.assumingMemoryBound(to: Float.self))
     }
   }

@@ -29,10 +29,16 @@ struct EvalCommand: ParsableCommand {
       and of the paired randomisation test, and on how many queries the second run is better, \
       equal and worse.
 
+      --depth-sweep CANDIDATES measures a re-ranked RUN at every re-ranking depth from its one \
+      scoring: at depth n only documents that are among the first n of the run CANDIDATES count, in \
+      the order of RUN. The last line names the best depth of every measure; choose it on other \
+      queries than you report.
+
       EXAMPLES
         retort eval qrels.txt run.trec RR@10 nDCG@10
         retort eval qrels.dl19.txt run.trec --rel 2 nDCG@10 AP@1000 R@1000
         retort eval qrels.txt bm25.trec dense.trec 'nDCG@10'
+        retort eval qrels.txt cat.trec nDCG@10 --depth-sweep bm25.trec --svg depth.svg
         retort search … --output - | retort eval qrels.txt - -q
       """)
 
@@ -76,7 +82,27 @@ struct EvalCommand: ParsableCommand {
   @Option(help: "Seed of the randomisation test.")
   var seed: UInt64 = 42
 
+  @Option(
+    help: ArgumentHelp(
+      "The run that RUN re-ranked: measure RUN at every depth of it.", valueName: "candidates"))
+  var depthSweep: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "With --depth-sweep: depths, separated by commas (default: 1,2,5,10,20,50 and so on).",
+      valueName: "list"))
+  var depths: String?
+
+  @Option(help: "With --depth-sweep: write the curves as an SVG file.")
+  var svg: String?
+
   func validate() throws {
+    guard depthSweep != nil || (depths == nil && svg == nil) else {
+      throw ValidationError("--depths and --svg need --depth-sweep.")
+    }
+    guard depthSweep == nil || !perQuery else {
+      throw ValidationError("--depth-sweep has no values of single queries; leave -q out.")
+    }
     guard (0...17).contains(precision) else {
       throw ValidationError("--precision must be from 0 to 17.")
     }
@@ -89,6 +115,7 @@ struct EvalCommand: ParsableCommand {
   func run() throws {
     try runReportingErrors {
       let (files, measures) = try split()
+      if let depthSweep { return try sweep(files, measures, candidates: depthSweep) }
       let qrels = try Qrels(path: files[0])
       let evaluations = try files.dropFirst().map { path in
         let run = try Run(path: path, layout: runFormat)

@@ -9,7 +9,8 @@ struct RetortCommand: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       IndexCommand.self, EncodeCommand.self, SearchCommand.self, EvalCommand.self,
-      RecallCommand.self, TeachCommand.self, EnsembleCommand.self, TrainCommand.self,
+      RecallCommand.self, RerankCommand.self, TeachCommand.self, EnsembleCommand.self,
+      TrainCommand.self,
       ModelCommand.self,
     ]
   )

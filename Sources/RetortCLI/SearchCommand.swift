@@ -15,15 +15,24 @@ struct SearchCommand: ParsableCommand {
         retort search indexes/msmarco
         retort search indexes/msmarco --topics queries.tsv --hits 1000 --output run.trec
         retort search indexes/news "floods" --filter 'lang = "en" and year >= 2019'
+        retort search indexes/msmarco "what is a retort" --rerank cat:teacher
+        retort search indexes/msmarco "what is a retort" --rerank colbert:terms --explain
 
       A filter compares fields of the passages (=, !=, <, <=, >, >=, in (…), exists) with texts in \
       quotes, numbers, true or false, joined by and, or, not and parentheses. A passage with several \
       values of a field passes where one of them does. k passages come back wherever as many pass.
 
-      Scores are inner products; over vectors indexed with --metric l2 they are squared Euclidean \
-      distances, negative. Equal scores keep the order of the corpus; in TREC runs each is \
-      written one unit in the last place lower than the one before, so that evaluators do the same. \
-      Fewer than k passages come back only if the index has fewer.
+      With --rerank a cross-encoder (cat) or ColBERT (colbert) reads the best --depth passages and \
+      puts them in order; passages behind the depth follow in theirs, with scores that fall by one.
+
+      With --explain ColBERT shows which token of the passage each token of the question matched, its \
+      place, the product and its share of the score; a cross-encoder shows for each sentence by how \
+      much the score falls without it. [MASK] tokens are one line.
+
+      Scores are inner products, or the re-ranker's; over vectors indexed with --metric l2 they are \
+      squared Euclidean distances, negative. Equal scores keep the order of the corpus; in TREC runs \
+      each is written one unit in the last place lower than the one before, so that evaluators do the \
+      same. Fewer than k passages come back only if the index has fewer.
       """)
 
   @Argument(help: "The index folder.", completion: .directory)
@@ -76,6 +85,14 @@ struct SearchCommand: ParsableCommand {
   @Option(help: "Where the index's model is now, if it was moved: a folder or a fetched name.")
   var model: String?
 
+  @OptionGroup var reranking: RerankArguments
+
+  @Flag(help: "With --rerank: show why each passage has its score.")
+  var explain = false
+
+  @Flag(help: "With a question: print the answer as one JSON object.")
+  var json = false
+
   @OptionGroup var threading: ThreadArguments
 
   @Flag(help: "Read the whole index before answering, so that no answer waits for the disk.")
@@ -94,6 +111,15 @@ struct SearchCommand: ParsableCommand {
     if queryIds != nil, queryVectors == nil {
       throw ValidationError("--query-ids needs --query-vectors")
     }
+    if explain, !reranking.isGiven || topics != nil {
+      throw ValidationError("--explain needs --rerank, and a question or the prompt")
+    }
+    if json, question == nil || output != "-" || outputFormat != nil {
+      throw ValidationError("--json needs a question, and no --output or --output-format")
+    }
+    if reranking.isGiven, queryVectors != nil {
+      throw ValidationError("--rerank reads questions; --query-vectors has none")
+    }
     if question == nil, topics == nil, queryVectors == nil, output != "-" || outputFormat != nil {
       throw ValidationError(
         "--output and --output-format need a question, --topics or --query-vectors")
@@ -102,7 +128,7 @@ struct SearchCommand: ParsableCommand {
     if efSearch < 1 { throw ValidationError("--ef-search must be at least 1") }
   }
 
-  private var mode: SearchMode { exact ? .exact : .graph(efSearch: efSearch) }
+  var mode: SearchMode { exact ? .exact : .graph(efSearch: efSearch) }
 
   func run() throws {
     try runReportingErrors {
@@ -121,17 +147,21 @@ struct SearchCommand: ParsableCommand {
       let condition = try filter.map { try Filter($0) }
       let ids = try filterIds.map { try readIDs(path: $0) }
       let searcher = try Searcher(path: index, model: try model.map(modelFolder))
+      let cascade = try reranking.cascade()
+      if !quiet { cascade?.stages.compactMap(\.reranker.note).forEach(writeError) }
       if warm { try searcher.index.warm() }
       let selection =
         condition == nil && ids == nil ? nil : try searcher.index.select(condition, ids: ids)
       if let queries {
-        try answer(queries, searcher, selection)
+        try answer(queries, searcher, selection, cascade)
+      } else if let question, json {
+        try printAnswer(to: question, searcher, selection, cascade)
       } else if let question, outputFormat != nil || output != "-" {
-        try answer([Query(id: "1", text: question)], searcher, selection)
+        try answer([Query(id: "1", text: question)], searcher, selection, cascade)
       } else {
         var prompt = SearchPrompt(
           searcher: searcher, hits: hits ?? 10, mode: mode, selection: selection,
-          threads: threading.threads, quiet: quiet)
+          cascade: cascade, explains: explain, threads: threading.threads, quiet: quiet)
         if let question { try prompt.answer(question) } else { try prompt.run() }
       }
     }
@@ -185,35 +215,49 @@ struct SearchCommand: ParsableCommand {
 
   /// Answers many queries and writes a run.
   private func answer(
-    _ queries: [Query], _ searcher: Searcher, _ selection: PassageSelection?
+    _ queries: [Query], _ searcher: Searcher, _ selection: PassageSelection?,
+    _ cascade: RerankCascade?
   ) throws {
     let writer = try RunWriter(path: output, format: outputFormat ?? .trec, tag: tag)
     let progress = ProgressReporter(quiet: quiet || queries.count == 1)
     progress.begin("search", unit: "queries", total: queries.count)
+    let wanted = hits ?? (topics == nil ? 10 : 1000)
     var truncated = 0
+    var cutPassages = 0
     var timings = Searcher.Timings()
     let statistics = SearchStatistics()
     for start in stride(from: 0, to: queries.count, by: 256) {
       let batch = queries[start..<min(queries.count, start + 256)]
       let answer = try searcher.search(
-        batch.map(\.text), k: hits ?? (topics == nil ? 10 : 1000), mode: mode, among: selection,
+        batch.map(\.text), k: max(wanted, cascade?.depth ?? 0), mode: mode, among: selection,
         threads: threading.threads, statistics: statistics)
       truncated += answer.truncated
       timings.encode += answer.timings.encode
       timings.search += answer.timings.search
-      let fetching = monotonicSeconds()
-      for (query, hits) in zip(batch, answer.hits) {
+      for (place, (query, hits)) in zip(batch, answer.hits).enumerated() {
+        let started = monotonicSeconds()
+        let reranked = try cascade?.rerank(
+          query.text, hits, in: searcher.index, threads: threading.threads)
+        let fetching = monotonicSeconds()
+        if cascade != nil { timings.rerank += fetching - started }
+        cutPassages += reranked?.truncated ?? 0
         var named: [(id: String, score: Float)] = []
-        for hit in hits { named.append((try searcher.index.id(hit.number), hit.score)) }
+        for hit in (reranked?.hits ?? hits).prefix(wanted) {
+          named.append((try searcher.index.id(hit.number), hit.score))
+        }
         try writer.write(query: query, hits: named)
+        timings.fetch += monotonicSeconds() - fetching
+        progress.update(start + place + 1)
       }
-      timings.fetch += monotonicSeconds() - fetching
-      progress.update(start + batch.count)
     }
     try writer.finish()
     progress.finishPhase()
     if truncated > 0 {
       progress.warn("\(truncated) queries were longer than the model takes; their ends were cut")
+    }
+    if cutPassages > 0 {
+      progress.warn(
+        "\(cutPassages) passages were longer than a re-ranker takes; only their starts were read")
     }
     // One question has no progress to report, but its filter has an answer to explain.
     if let selection, !quiet {
@@ -232,9 +276,10 @@ struct SearchCommand: ParsableCommand {
       ProgressReporter.rate(Double(count) / max(seconds, 1e-9)) + "/s"
     }
     let encoding = timings.encode > 0 ? "encode \(rate(timings.encode)), " : ""
+    let reranking = timings.rerank > 0 ? "re-rank \(rate(timings.rerank)), " : ""
     var line =
       "\(count) queries: \(encoding)search \(rate(timings.search)), "
-      + "ids and output \(rate(timings.fetch))"
+      + "\(reranking)ids and output \(rate(timings.fetch))"
     if statistics.scored > 0 {
       line +=
         "; \(statistics.scored / statistics.queries) passages scored and "

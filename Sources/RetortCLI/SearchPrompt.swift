@@ -11,12 +11,18 @@ struct SearchPrompt {
   private var mode: SearchMode
   private var efSearch: Int
   private var selection: PassageSelection?
+  private let cascade: RerankCascade?
+  private var isReranking: Bool
+  private let explains: Bool
 
   init(
-    searcher: Searcher, hits: Int, mode: SearchMode, selection: PassageSelection?, threads: Int,
-    quiet: Bool
+    searcher: Searcher, hits: Int, mode: SearchMode, selection: PassageSelection?,
+    cascade: RerankCascade?, explains: Bool, threads: Int, quiet: Bool
   ) {
     self.searcher = searcher
+    self.cascade = cascade
+    self.explains = explains
+    isReranking = cascade != nil
     self.selection = selection
     self.hits = hits
     self.mode = mode
@@ -75,6 +81,17 @@ struct SearchPrompt {
       writeError(
         selection.map { "filter: \($0.count) of \(searcher.index.count) passages pass" }
           ?? "filter: off")
+    case ":rerank":
+      guard cascade != nil else {
+        throw RetortError(.usage, "no re-ranker was loaded; start the prompt with --rerank")
+      }
+      switch value {
+      case "on": isReranking = true
+      case "off": isReranking = false
+      case "": isReranking.toggle()
+      default: throw RetortError(.usage, ":rerank takes on, off or nothing")
+      }
+      writeError("rerank: \(isReranking ? "on" : "off")")
     case ":show":
       if value.isEmpty { throw RetortError(.usage, ":show takes the id of a passage") }
       guard let found = try searcher.index.number(of: value) else {
@@ -91,6 +108,7 @@ struct SearchPrompt {
         :ef N         candidates the graph walk keeps (now \(efSearch))
         :exact on|off scan every vector, or walk the graph (now \(mode == .exact ? "on" : "off"))
         :filter TEST  find only passages that pass, such as year >= 2019; alone: find all
+        :rerank [off] let the models of --rerank decide the order (now \(isReranking ? "on" : "off"))
         :show ID      print a whole passage
         :quit         leave (also Ctrl-D)
         Anything else is a question.
@@ -117,15 +135,30 @@ struct SearchPrompt {
     let start = monotonicSeconds()
     let statistics = SearchStatistics()
     let answer = try searcher.search(
-      [question], k: hits, mode: mode, among: selection, threads: threads, statistics: statistics)
+      [question], k: max(hits, cascade?.depth ?? 0), mode: mode, among: selection, threads: threads,
+      statistics: statistics)
+    let found = monotonicSeconds()
+    let first = answer.hits.first ?? []
+    let reranked =
+      isReranking
+      ? try cascade?.rerank(question, first, in: searcher.index, threads: threads) : nil
     if answer.truncated > 0 {
       writeError(
         "warning: the question was longer than the model takes (\(searcher.encoder.maxLength) "
           + "tokens); its end was cut")
     }
+    if let cut = reranked?.truncated, cut > 0, !quiet {
+      writeError(
+        "\(counted(cut, "text")) longer than a re-ranker takes; only their starts were read")
+    }
+    let shown = Array((reranked?.hits ?? first).prefix(hits))
+    let explanations =
+      explains && reranked != nil
+      ? try cascade?.explain(question, shown, in: searcher.index, threads: threads) : nil
     let fetching = monotonicSeconds()
     let wrapper = TextWrapper(width: min(TextWrapper.terminalWidth(), 100), indent: "    ")
-    for (rank, hit) in (answer.hits.first ?? []).enumerated() {
+    let explainer = ExplanationLines(style: style, indent: "    ", width: wrapper.width)
+    for (rank, hit) in shown.enumerated() {
       let passage = try searcher.index.passage(hit.number)
       let place = String(rank + 1)
       print(
@@ -135,14 +168,19 @@ struct SearchPrompt {
       // Long passages are cut before they are wrapped: six lines of fifty megabytes need no more.
       let start = String(passage.text.prefix(6 * 4 * wrapper.width))
       wrapper.lines(of: start, limit: 6).forEach { print($0) }
+      if let explanation = explanations?[rank] {
+        explainer.lines(explanation).forEach { print($0) }
+      }
     }
     flush()
     guard !quiet else { return }
     let fetch = monotonicSeconds() - fetching
     func milliseconds(_ seconds: Double) -> String { decimals(seconds * 1000, 1) + " ms" }
+    let reranking = reranked == nil ? "" : ", re-rank " + milliseconds(fetching - found)
     writeError(
       "encode \(milliseconds(answer.timings.encode)), search \(milliseconds(answer.timings.search))"
-        + ", fetch \(milliseconds(fetch)), total \(milliseconds(monotonicSeconds() - start))")
+        + "\(reranking), fetch \(milliseconds(fetch)), total \(milliseconds(monotonicSeconds() - start))"
+    )
     if let selection {
       writeError(
         "filter: \(selection.count) of \(searcher.index.count) passages, "

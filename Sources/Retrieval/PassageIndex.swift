@@ -97,6 +97,15 @@ public final class PassageIndex: Sendable {
   /// The number of the passage called `id`; nil where there is none, or none any more.
   public func number(of id: String) throws(RetortError) -> Int? { try opened.number(of: id) }
 
+  /// Whether a passage called `id` was deleted, and none of that name was added afterwards.
+  public func isDeleted(id: String) throws(RetortError) -> Bool {
+    guard try number(of: id) == nil else { return false }
+    for segment in opened.segments {
+      if let place = try segment.passages.number(of: id), segment.isDeleted(place) { return true }
+    }
+    return false
+  }
+
   /// The vector of a passage: `dimension` floats.
   public func vector(_ number: Int) throws(RetortError) -> [Float] {
     let segment = try segment(of: number)

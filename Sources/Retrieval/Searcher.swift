@@ -17,6 +17,8 @@ public final class Searcher: Sendable {
     public var encode = 0.0
     /// Finding the passages.
     public var search = 0.0
+    /// Re-ranking them, where that was asked for.
+    public var rerank = 0.0
     /// Reading ids (and texts).
     public var fetch = 0.0
 

@@ -48,8 +48,9 @@ package protocol Operators {
   /// Self-attention within every sequence.
   ///
   /// `qkv` is [tokens × 3d]: queries, keys and values side by side, each of `heads` heads of d/heads
-  /// columns. Head h of token i becomes Σⱼ softmaxⱼ(qᵢ·kⱼ/√(d/heads)) vⱼ → [tokens × d].
-  func attention(_ qkv: Value, heads: Int, offsets: [Int]) -> Value
+  /// columns. Head h of token i becomes Σⱼ softmaxⱼ(qᵢ·kⱼ/√(d/heads)) vⱼ → [tokens × d], over the
+  /// first `keys[s]` tokens j of its sequence s, at least one: the others see, and are not seen.
+  func attention(_ qkv: Value, heads: Int, offsets: [Int], keys: [Int]) -> Value
 
   /// The rows named by `indices` → [indices × width].
   func rows(_ x: Value, _ indices: [Int32]) -> Value
@@ -62,6 +63,13 @@ package protocol Operators {
 }
 
 extension Operators {
+  /// Self-attention in which every token sees all of its sequence.
+  package func attention(_ qkv: Value, heads: Int, offsets: [Int]) -> Value {
+    attention(
+      qkv, heads: heads, offsets: offsets,
+      keys: zip(offsets, offsets.dropFirst()).map { $0.1 - $0.0 })
+  }
+
   package func project(
     _ x: Value, _ weights: LinearWeights, residual: Value, _ norm: LayerNormWeights
   ) -> Value {

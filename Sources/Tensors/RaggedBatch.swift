@@ -6,6 +6,8 @@ package struct RaggedBatch: Sendable {
   package private(set) var types: [Int32] = []
   /// The position of every token in its sequence.
   package private(set) var positions: [Int32] = []
+  /// How many tokens of every sequence, from its first, others attend to; nearly always all.
+  package private(set) var keys: [Int] = []
   /// Row offsets: sequence s is rows `offsets[s]..<offsets[s + 1]`.
   package private(set) var offsets: [Int] = [0]
 
@@ -22,10 +24,13 @@ package struct RaggedBatch: Sendable {
   /// The number of tokens.
   package var tokens: Int { ids.count }
 
-  /// Appends a sequence; `types` is all 0 when nil, positions count from `firstPosition`.
+  /// Appends a sequence; `types` is all 0 when nil, positions count from `firstPosition`, and
+  /// `keys` is all of it when nil.
   package mutating func append(
-    _ ids: [Int32], types: [Int32]? = nil, firstPosition: Int32 = 0
+    _ ids: [Int32], types: [Int32]? = nil, firstPosition: Int32 = 0, keys: Int? = nil
   ) {
+    precondition(keys.map { $0 > 0 && $0 <= ids.count } ?? true, "keys are tokens of the sequence")
+    self.keys.append(keys ?? ids.count)
     precondition(types == nil || types?.count == ids.count, "one type per token")
     self.ids += ids
     self.types += types ?? [Int32](repeating: 0, count: ids.count)

@@ -134,7 +134,7 @@ extension TapeOperators {
     return value
   }
 
-  package func attention(_ qkv: Value, heads: Int, offsets: [Int]) -> Value {
+  package func attention(_ qkv: Value, heads: Int, offsets: [Int], keys: [Int]) -> Value {
     let (input, level) = (qkv.matrix, tape.level)
     let width = input.columns / 3
     precondition(input.columns == 3 * width && width % heads == 0 && offsets.last == input.rows)
@@ -152,7 +152,7 @@ extension TapeOperators {
         guard !rows.isEmpty else { return }
         retort_attention(
           level, out.row(rows.lowerBound), width, input.row(rows.lowerBound), input.columns,
-          rows.count, heads, size, scale, memory.pointer)
+          rows.count, keys[item], heads, size, scale, memory.pointer)
       }
     } else {
       parallelFor(sequences.count * heads, threads: tape.memory.threads) { item, worker in
@@ -162,7 +162,7 @@ extension TapeOperators {
         guard !rows.isEmpty else { return }
         retort_attention_dropped(
           level, out.row(rows.lowerBound), width, input.row(rows.lowerBound), input.columns,
-          rows.count, heads, head, size, scale, mask.part(item), memory.pointer)
+          rows.count, keys[item / heads], heads, head, size, scale, mask.part(item), memory.pointer)
       }
     }
     let value = Value(out)
@@ -176,8 +176,8 @@ extension TapeOperators {
         guard !rows.isEmpty else { return }
         retort_attention_backward(
           level, dqkv.row(rows.lowerBound), dout.row(rows.lowerBound), width,
-          input.row(rows.lowerBound), input.columns, rows.count, heads, head, size, scale,
-          mask.threshold == 0 ? mask : mask.part(item), memory.pointer)
+          input.row(rows.lowerBound), input.columns, rows.count, keys[item / heads], heads, head,
+          size, scale, mask.threshold == 0 ? mask : mask.part(item), memory.pointer)
       }
       qkv.add(dqkv, tape)
     }

@@ -115,4 +115,41 @@ import Testing
       #expect(result.standardOutput.contains(word))
     }
   }
+
+  @Test func `a depth sweep prints a line a depth and the best, and draws it`() throws {
+    // The candidates have dA first and dC last; the re-ranker turned them around.
+    try write("candidates.trec", "q1 Q0 dA 1 3 c\nq1 Q0 dB 2 2 c\nq1 Q0 dC 3 1 c\n")
+    try write("re.trec", "q1 Q0 dC 1 3 r\nq1 Q0 dB 2 2 r\nq1 Q0 dA 3 1 r\nq1 Q0 dX 4 0 r\n")
+    let arguments = [
+      "eval", qrels, folder.path + "/re.trec", "RR", "R@10", "--only-common", "--rel", "3",
+      "--depth-sweep", folder.path + "/candidates.trec",
+    ]
+    let svg = folder.path + "/sweep.svg"
+    let result = try CLIRunner.run(arguments + ["--svg", svg])
+    #expect(result.exitCode == 0, "\(result)")
+    #expect(
+      result.standardOutput == """
+        depth\tRR\tR@10
+        1\t1.0000\t1.0000
+        2\t0.5000\t1.0000
+        3\t0.3333\t1.0000
+        best\t1\t1
+
+        """)
+    #expect(result.standardError.contains("1 documents are not among the candidates"))
+    #expect(try String(contentsOfFile: svg, encoding: .utf8).contains("re-ranking depth"))
+    let json = try CLIRunner.run(arguments + ["--json", "--depths", "3,1"])
+    let object = try JSONSerialization.jsonObject(with: Data(json.standardOutput.utf8))
+    let depths = try #require((object as? [String: Any])?["depths"] as? [[String: Any]])
+    #expect(depths.compactMap { $0["depth"] as? Int } == [1, 3])
+    #expect(depths.compactMap { ($0["measures"] as? [String: Double])?["RR"] }.first == 1)
+    for (more, reason) in [
+      (["--depths", "1,x"], "--depths takes positive numbers"), (["--depths", ","], "is empty"),
+      (["-q"], "no values of single queries"), ([second], "takes one run"),
+    ] {
+      let wrong = try CLIRunner.run(arguments + more)
+      #expect(wrong.exitCode == 64 && wrong.standardError.contains(reason), "\(wrong)")
+    }
+    #expect(try eval(qrels, first, "--svg", svg).standardError.contains("need --depth-sweep"))
+  }
 }

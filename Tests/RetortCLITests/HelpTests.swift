@@ -8,7 +8,7 @@ import Testing
     ["index", "build"], ["index", "add"], ["index", "delete"], ["index", "merge"],
     ["index", "export"], ["index", "estimate"], ["index", "info"], ["index", "verify"], ["encode"],
     ["search"], ["eval"],
-    ["recall"], ["teach"], ["ensemble"], ["train"],
+    ["recall"], ["rerank"], ["teach"], ["ensemble"], ["train"],
     ["model", "info"], ["model", "pull"], ["model", "quantize"],
   ]
 

@@ -39,8 +39,22 @@ private func changeFromReadme(
   return (index, hits)
 }
 
+/// The README's third example: re-ranking.
+private func rerankFromReadme(
+  terms: String, teacher: String, question: String, hits: [SearchHit], index: PassageIndex
+) throws -> [SearchHit] {
+  // README example
+  let cascade = try RerankCascade([
+    RerankCascade.Stage(try ColBERT(directory: terms), depth: 100),
+    RerankCascade.Stage(try CrossEncoder(directory: teacher), depth: 10),
+  ])
+  let (better, _) = try cascade.rerank(question, hits, in: index, threads: 2)
+  // README example ends
+  return better
+}
+
 @Suite struct ReadmeTests {
-  @Test(arguments: [1, 3])
+  @Test(arguments: [1, 3, 5])
   func `the README shows the examples that are compiled here`(part: Int) throws {
     let source = try String(contentsOfFile: #filePath, encoding: .utf8)
     let parts = source.components(separatedBy: "  // README example")
@@ -72,6 +86,12 @@ private func changeFromReadme(
     #expect(index.count == 29 && index.manifest.segments.count == 1)
     #expect(
       try Set(hits[0].map { try index.id($0.number) }) == ["p20", "p22", "p24", "p26", "p28"])
+    try TinyEncoder.write(to: folder.path + "/terms", head: .projection)
+    try TinyEncoder.write(to: folder.path + "/teacher", head: .classifier)
+    let better = try rerankFromReadme(
+      terms: folder.path + "/terms", teacher: folder.path + "/teacher", question: "what is 2024",
+      hits: hits[0], index: index)
+    #expect(Set(better.map(\.number)) == Set(hits[0].map(\.number)))
   }
 
   @Test func `the README's example fails with a remedy where there is no index`() {

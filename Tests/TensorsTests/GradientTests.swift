@@ -37,15 +37,18 @@ import Testing
   func `gradients of all weights equal central differences`(
     level: retort_level, activation: Activation
   ) {
-    let cases: [(width: Int, heads: Int, inner: Int, lengths: [Int], end: SmallNetwork.End)] = [
-      (8, 2, 16, [1, 5, 2], .first), (12, 3, 20, [3, 1, 0, 7, 1], .mean),
-      (32, 2, 48, [17, 1], .normalizedMean),
-    ]
+    let cases:
+      [(
+        width: Int, heads: Int, inner: Int, lengths: [Int], keys: [Int]?, end: SmallNetwork.End
+      )] = [
+        (8, 2, 16, [1, 5, 2], nil, .first), (12, 3, 20, [3, 1, 0, 7, 1], nil, .mean),
+        (32, 2, 48, [17, 1], nil, .normalizedMean), (12, 2, 16, [9, 4], [3, 4], .mean),
+      ]
     for (number, test) in cases.enumerated() {
       let seed = UInt64(number + 1)
       let network = SmallNetwork(
         width: test.width, heads: test.heads, inner: test.inner, activation: activation, seed: seed)
-      let batch = SmallNetwork.batch(test.lengths, seed: seed)
+      let batch = SmallNetwork.batch(test.lengths, keys: test.keys, seed: seed)
       let coefficients = coefficients(batch)
       let found = gradients(network, batch, test.end, coefficients: coefficients, level: level)
       let reference = ReferenceOperators()

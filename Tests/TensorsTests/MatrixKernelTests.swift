@@ -1,5 +1,6 @@
 import CKernels
 import Platform
+import Tensors
 import Testing
 
 /// Memory of floats, bytes or integers for a kernel, aligned to a cache line.
@@ -307,10 +308,12 @@ private final class Packed {
   @Test(arguments: levels)
   func `attention is that of the reference at every length and head size`(level: retort_level) {
     var generator = Seeded(36)
-    for (length, size) in [
-      (1, 4), (2, 32), (5, 8), (6, 16), (7, 64), (8, 20), (15, 32), (16, 32), (17, 5), (48, 33),
-      (63, 64), (129, 32), (512, 16),
-    ] {
+    let cases: [(length: Int, keys: Int, size: Int)] = [
+      (1, 1, 4), (2, 2, 32), (5, 5, 8), (6, 6, 16), (7, 7, 64), (8, 8, 20), (15, 15, 32),
+      (16, 16, 32), (17, 17, 5), (48, 48, 33), (63, 63, 64), (129, 129, 32), (512, 512, 16),
+      (32, 5, 32), (7, 1, 8), (33, 16, 16), (40, 31, 20),
+    ]
+    for (length, keys, size) in cases {
       let heads = 3
       let width = heads * size
       let qkv = generator.floats(length * 3 * width).map { $0 * 3 }
@@ -319,11 +322,60 @@ private final class Packed {
       let out = Memory<Float>(length * width, .nan)
       for (level, out) in [(RETORT_LEVEL_SCALAR, reference), (level, out)] {
         retort_attention(
-          level, out.pointer, width, qkv, 3 * width, length, heads, size,
+          level, out.pointer, width, qkv, 3 * width, length, keys, heads, size,
           1 / Float(size).squareRoot(), scratch.pointer)
       }
       let difference = zip(out.values, reference.values).map { abs($0 - $1) }.max() ?? .infinity
       #expect(difference <= 2e-5, "length \(length), size \(size)")
     }
+  }
+
+  // MARK: MaxSim
+
+  @Test(arguments: levels)
+  func `MaxSim is that of the definition at every number of tokens`(level: retort_level) {
+    var generator = Seeded(37)
+    let cases: [(queries: Int, width: Int, lengths: [Int])] = [
+      (1, 4, [1, 2]), (4, 8, [5, 0, 4]), (16, 32, [6, 7, 1]), (17, 20, [12, 13]),
+      (32, 128, [180, 3, 64]), (48, 24, [5]), (50, 33, [9, 31]),
+    ]
+    for (count, width, lengths) in cases {
+      let queries = generator.floats(count * width)
+      let rows = generator.floats(lengths.reduce(0, +) * width)
+      var offsets = [0]
+      for length in lengths { offsets.append((offsets.last ?? 0) + length) }
+      let query = PackedWeights(
+        weight: Matrix(rows: count, columns: width, values: queries),
+        bias: Matrix(rows: 1, columns: count), precision: .float32, level: level)
+      let found = MaxSim(query, level: level).scores(
+        Matrix(rows: rows.count / width, columns: width, values: rows), offsets: offsets)
+      for (passage, length) in lengths.enumerated() {
+        var expected = length == 0 ? -Double.infinity : 0
+        for i in 0..<count where length > 0 {
+          let products = (offsets[passage]..<offsets[passage + 1]).map { j in
+            (0..<width).reduce(0.0) {
+              $0 + Double(queries[i * width + $1]) * Double(rows[j * width + $1])
+            }
+          }
+          expected += products.max() ?? 0
+        }
+        let error = abs(Double(found[passage]) - expected)
+        #expect(length == 0 ? found[passage] == -.infinity : error < 1e-4 * Double(count))
+      }
+    }
+  }
+
+  @Test(arguments: levels)
+  func `MaxSim has its golden values, and nothing floors a maximum at zero`(level: retort_level) {
+    func score(_ query: [Float], _ passage: [Float]) -> Float {
+      let matrix = Matrix(rows: query.count / 2, columns: 2, values: query)
+      return MaxSim(matrix, level: level).scores(
+        Matrix(rows: passage.count / 2, columns: 2, values: passage),
+        offsets: [0, passage.count / 2])[0]
+    }
+    #expect(abs(score([1, 0, 0, 1, 0.6, 0.8], [0.8, 0.6, -1, 0, 0, 1]) - 2.76) < 1e-6)
+    #expect(abs(score([1, 0, 0, 1], [0.8, 0.6, -1, 0, 0, 1]) - 1.8) < 1e-6)
+    #expect(score([1, 0], [-1, 0]) == -1)
+    #expect(score([], [-1, 0]) == 0)
   }
 }

@@ -179,5 +179,7 @@ import Testing
     #expect(batch.types == [0, 0, 0, 0, 1])
     #expect(batch.offsets == [0, 2, 3, 5])
     #expect(batch.firstRows == [0, 2, 3])
+    batch.append([1, 2, 3], keys: 2)
+    #expect(batch.keys == [2, 1, 2, 2])
   }
 }

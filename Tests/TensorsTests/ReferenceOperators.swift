@@ -89,14 +89,17 @@ final class ReferenceOperators: Operators {
     return out
   }
 
-  func attention(_ qkv: DoubleMatrix, heads: Int, offsets: [Int]) -> DoubleMatrix {
+  func attention(
+    _ qkv: DoubleMatrix, heads: Int, offsets: [Int], keys: [Int]
+  ) -> DoubleMatrix {
     let width = qkv.columns / 3
     let size = width / heads
     var out = DoubleMatrix(rows: qkv.rows, columns: width)
-    for (start, end) in zip(offsets, offsets.dropFirst()) {
+    for (sequence, (start, end)) in zip(offsets, offsets.dropFirst()).enumerated() {
+      let seen = start..<start + keys[sequence]
       for head in 0..<heads {
         for i in start..<end {
-          let scores = (start..<end).map { j in
+          let scores = seen.map { j in
             (0..<size).reduce(0.0) {
               $0 + qkv[i, head * size + $1] * qkv[j, width + head * size + $1]
             } / Double(size).squareRoot()
@@ -104,7 +107,7 @@ final class ReferenceOperators: Operators {
           let top = scores.max() ?? 0
           let weights = scores.map { exp($0 - top) }
           let total = weights.reduce(0, +)
-          for (j, weight) in zip(start..<end, weights) {
+          for (j, weight) in zip(seen, weights) {
             for c in 0..<size {
               out[i, head * size + c] += weight / total * qkv[j, 2 * width + head * size + c]
             }

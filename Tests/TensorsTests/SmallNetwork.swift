@@ -78,7 +78,8 @@ struct SmallNetwork {
   func forward<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch, _ end: End) -> Ops.Value {
     let embedded = ops.embed([(words, batch.ids), (positions, batch.positions)])
     let x = ops.layerNorm(embedded, residual: nil, embeddingNorm)
-    let mixed = ops.attention(ops.linear(x, attention), heads: heads, offsets: batch.offsets)
+    let mixed = ops.attention(
+      ops.linear(x, attention), heads: heads, offsets: batch.offsets, keys: batch.keys)
     let middle = ops.project(mixed, attentionOutput, residual: x, attentionNorm)
     var y = ops.feedForward(middle, inner: inner, activation, output: output, outputNorm)
     // The same layer once more from the single operators, so that weights are shared, too.
@@ -92,9 +93,13 @@ struct SmallNetwork {
     }
   }
 
-  /// Sequences of the given lengths.
-  static func batch(_ lengths: [Int], seed: UInt64) -> RaggedBatch {
+  /// Sequences of the given lengths; `keys` says how many of each one's tokens are attended to.
+  static func batch(_ lengths: [Int], keys: [Int]? = nil, seed: UInt64) -> RaggedBatch {
     var random = SplitMix64(seed: seed)
-    return RaggedBatch(lengths.map { (0..<$0).map { _ in Int32(random.next() % 9) } })
+    var batch = RaggedBatch()
+    for (place, length) in lengths.enumerated() {
+      batch.append((0..<length).map { _ in Int32(random.next() % 9) }, keys: keys?[place])
+    }
+    return batch
   }
 }

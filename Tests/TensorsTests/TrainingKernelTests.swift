@@ -105,7 +105,11 @@ import Testing
   ) {
     let mask = retort_dropout_mask(
       key: 77, threshold: threshold, scale: Float(1 / (1 - Double(threshold) / 0x1p24)))
-    for (length, heads, size) in [(1, 1, 4), (5, 2, 4), (17, 3, 8), (33, 2, 32), (64, 1, 24)] {
+    let cases: [(length: Int, keys: Int, heads: Int, size: Int)] = [
+      (1, 1, 1, 4), (5, 5, 2, 4), (17, 17, 3, 8), (33, 33, 2, 32), (64, 64, 1, 24), (32, 5, 2, 8),
+      (33, 17, 1, 4),
+    ]
+    for (length, keys, heads, size) in cases {
       let width = heads * size
       let (qkv, dout) = (random(length * 3 * width, seed: 8), random(length * width, seed: 9))
       func run(_ level: retort_level) -> (out: [Float], gradient: [Float]) {
@@ -115,10 +119,11 @@ import Testing
           repeating: .nan, count: retort_attention_training_scratch(length, size))
         for head in 0..<heads {
           retort_attention_dropped(
-            level, &out, width, qkv, 3 * width, length, heads, head, size, 0.3, mask, &scratch)
+            level, &out, width, qkv, 3 * width, length, keys, heads, head, size, 0.3, mask, &scratch
+          )
           retort_attention_backward(
-            level, &gradient, dout, width, qkv, 3 * width, length, heads, head, size, 0.3, mask,
-            &scratch)
+            level, &gradient, dout, width, qkv, 3 * width, length, keys, heads, head, size, 0.3,
+            mask, &scratch)
         }
         return (out, gradient)
       }

@@ -32,9 +32,24 @@ package enum TinyEncoder {
       + ["##s", "##ing", "##er", "##ly"].filter { $0.count > 3 } + whole + ["?", ".", ",", "-"]
   }
 
+  /// What stands on the encoder.
+  package enum Head: Sendable {
+    case none
+    /// One output: a cross-encoder.
+    case classifier
+    /// Hofstätter's ColBERT.
+    case compressor
+    /// The original ColBERT; the vocabulary gets its markers.
+    case projection
+  }
+
   /// Writes the directory; another seed gives other weights.
-  package static func write(to folder: String, seed: UInt64 = 1, tokenizer: Bool = true) throws {
+  package static func write(
+    to folder: String, seed: UInt64 = 1, tokenizer: Bool = true, head: Head = .none
+  ) throws {
     try FileSystem.makeFolder(folder)
+    let vocabulary = Self.vocabulary + (head == .projection ? ["[unused0]", "[unused1]"] : [])
+    let configuration = Self.configuration(words: vocabulary.count)
     try FileSystem.replace(folder + "/config.json", with: Array(configuration.utf8))
     if tokenizer {
       let lines = vocabulary.joined(separator: "\n") + "\n"
@@ -75,12 +90,18 @@ package enum TinyEncoder {
       norm(base + "output.LayerNorm")
     }
     linear("pooler.dense", width, width)
+    switch head {
+    case .none: break
+    case .classifier: linear("classifier", 1, width)
+    case .compressor: linear("compressor", width, width)
+    case .projection: add("linear.weight", [16, width], scale: 0.2)
+    }
     try writer.write(to: folder + "/model.safetensors")
   }
 
-  private static var configuration: String {
+  private static func configuration(words: Int) -> String {
     """
-    {"model_type": "bert", "vocab_size": \(vocabulary.count), "hidden_size": \(width),
+    {"model_type": "bert", "vocab_size": \(words), "hidden_size": \(width),
      "num_hidden_layers": \(layers), "num_attention_heads": 2, "intermediate_size": \(inner),
      "max_position_embeddings": \(maxLength), "type_vocab_size": 2, "hidden_act": "gelu",
      "layer_norm_eps": 1e-12}

@@ -86,12 +86,21 @@ void retort_product_bf16(retort_level level, float *out, size_t out_stride, cons
 // The instructions that int8 products use at `level`: "vnni", "maddubs", "dotprod" or "scalar".
 const char *retort_int8_name(retort_level level);
 
-// Self-attention of one sequence: head h of row i of `out` becomes Σⱼ softmaxⱼ(qᵢ·kⱼ·scale) vⱼ.
-// `qkv` has `length` rows of 3·heads·size floats, queries, keys and values side by side, at
-// `stride`; `scratch` holds retort_attention_scratch floats, 64-byte aligned.
+// Self-attention of one sequence: head h of row i of `out` becomes Σⱼ softmaxⱼ(qᵢ·kⱼ·scale) vⱼ over
+// the first `keys` rows j, 1...length. `qkv` has `length` rows of 3·heads·size floats, queries, keys
+// and values side by side, at `stride`; `scratch` holds retort_attention_scratch floats, 64-byte
+// aligned.
 void retort_attention(retort_level level, float *out, size_t out_stride, const float *qkv,
-                      size_t stride, size_t length, size_t heads, size_t size, float scale,
-                      float *scratch);
+                      size_t stride, size_t length, size_t keys, size_t heads, size_t size,
+                      float scale, float *scratch);
 size_t retort_attention_scratch(size_t length, size_t size);
+
+// MaxSim of a query with many passages (Khattab and Zaharia 2020, arXiv:2004.12832):
+//   scores[p] = Σᵢ maxⱼ qᵢ·xⱼ over the rows j in offsets[p]..<offsets[p + 1] of x.
+// The vectors of the query's tokens are the outputs of `query`, packed by retort_pack_f32; its bias
+// plays no part. A passage without rows gets -inf, a query without tokens 0 everywhere. `best` holds
+// `query->outputs` floats, filled up to whole panels, 64-byte aligned.
+void retort_max_sim(retort_level level, float *scores, const retort_weights *query, const float *x,
+                    size_t x_stride, const size_t *offsets, size_t passages, float *best);
 
 #endif

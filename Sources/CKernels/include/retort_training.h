@@ -44,18 +44,19 @@ void retort_small_product(retort_level level, float *c, size_t c_stride, const f
                           size_t a_row, size_t a_depth, const float *b, size_t b_stride,
                           size_t rows, size_t columns, size_t depth, bool adds);
 
-// Self-attention of head `head` of one sequence as retort_attention has it, with dropout of the
-// probabilities: element (i, j) of a sequence of `length` is number i·length + j. `scratch` holds
-// retort_attention_training_scratch floats, 64-byte aligned.
+// Self-attention of head `head` of one sequence over its first `keys` rows, as retort_attention has
+// it, with dropout of the probabilities: element (i, j) of a sequence of `length` is number
+// i·length + j. `scratch` holds retort_attention_training_scratch floats, 64-byte aligned.
 void retort_attention_dropped(retort_level level, float *out, size_t out_stride, const float *qkv,
-                              size_t stride, size_t length, size_t heads, size_t head, size_t size,
-                              float scale, retort_dropout_mask mask, float *scratch);
+                              size_t stride, size_t length, size_t keys, size_t heads,
+                              size_t head, size_t size, float scale, retort_dropout_mask mask,
+                              float *scratch);
 
 // The same head backwards: from `dout` (at `out_stride`), the gradient of the output, the gradients
 // of queries, keys and values, written to `dqkv` (at `stride`). Probabilities are computed again.
 void retort_attention_backward(retort_level level, float *dqkv, const float *dout,
                                size_t out_stride, const float *qkv, size_t stride, size_t length,
-                               size_t heads, size_t head, size_t size, float scale,
+                               size_t keys, size_t heads, size_t head, size_t size, float scale,
                                retort_dropout_mask mask, float *scratch);
 size_t retort_attention_training_scratch(size_t length, size_t size);
 

@@ -1,0 +1,91 @@
+import Platform
+import Retrieval
+
+/// Re-rankers one after the other, each over the best of what the one before it found.
+public struct RerankCascade: Sendable {
+  /// A re-ranker, and how many passages it reads.
+  public struct Stage: Sendable {
+    /// The model.
+    public var reranker: any Reranker
+    /// How many of the best passages it scores.
+    public var depth: Int
+
+    /// A stage.
+    public init(_ reranker: any Reranker, depth: Int) {
+      self.reranker = reranker
+      self.depth = depth
+    }
+  }
+
+  /// The stages in order.
+  public let stages: [Stage]
+
+  /// Makes a cascade; depths must be at least 1 and never grow.
+  public init(_ stages: [Stage]) throws(RetortError) {
+    try Self.check(depths: stages.map(\.depth))
+    self.stages = stages
+  }
+
+  /// How many passages the first stage reads: what a search should find.
+  public var depth: Int { stages.first?.depth ?? 0 }
+
+  /// Throws where a stage could not get as many passages as it is to read.
+  public static func check(depths: [Int]) throws(RetortError) {
+    for (number, depth) in depths.enumerated() {
+      guard depth >= 1 else { throw RetortError(.usage, "--depth must be at least 1") }
+      guard number == 0 || depth <= depths[number - 1] else {
+        throw RetortError(
+          .usage,
+          "the depth \(depth) of re-ranker \(number + 1) exceeds the \(depths[number - 1]) of the one "
+            + "before it, which leaves it fewer; depths must not grow")
+      }
+    }
+  }
+
+  /// The passages that a search found, in the order of the last stage that read them.
+  ///
+  /// Passages that a stage did not read stay behind those it read, in their order, with scores that
+  /// fall by one.
+  ///
+  /// - Parameter hits: best first.
+  /// - Returns: the hits, and how many texts were longer than a model takes.
+  public func rerank(
+    _ query: String, _ hits: [SearchHit], in index: PassageIndex, threads: Int
+  ) throws(RetortError) -> (hits: [SearchHit], truncated: Int) {
+    var texts: [Int: String] = [:]
+    for hit in hits.prefix(depth) { texts[hit.number] = try index.passage(hit.number).text }
+    var hits = hits
+    var truncated = 0
+    for stage in stages {
+      let passages = hits.prefix(stage.depth).map { texts[$0.number] ?? "" }
+      let answer = try stage.reranker.rerank(query: query, passages: passages, threads: threads)
+      truncated += answer.truncated
+      let before = hits
+      let order = try Reordering(scores: answer.scores, count: hits.count) {
+        "passage \(before[$0].number)"
+      }
+      hits = order.hits.map { SearchHit(number: before[$0.place].number, score: $0.score) }
+    }
+    return (hits, truncated)
+  }
+
+  /// Why the best hits have their scores, by the last stage that read each; nil where none did.
+  ///
+  /// - Parameter hits: as `rerank` gives them, from the best.
+  public func explain(
+    _ query: String, _ hits: [SearchHit], in index: PassageIndex, threads: Int
+  ) throws(RetortError) -> [RerankExplanation?] {
+    var explanations: [RerankExplanation?] = []
+    for (place, hit) in hits.enumerated() {
+      try Interruption.check()
+      guard let stage = stages.last(where: { $0.depth > place }) else {
+        explanations.append(nil)
+        continue
+      }
+      explanations.append(
+        try stage.reranker.explain(
+          query: query, passage: try index.passage(hit.number).text, threads: threads))
+    }
+    return explanations
+  }
+}

@@ -1,0 +1,60 @@
+import Models
+import Platform
+
+/// Why a re-ranker gave a passage its score.
+public struct RerankExplanation: Sendable, Encodable, Equatable {
+  /// The kind of model.
+  public var model: RerankerKind
+  /// The score that is explained.
+  public var score: Float
+  /// colbert: what every token of the query matched.
+  public var terms: [TermMatch]?
+  /// cat: what every sentence of the passage changes.
+  public var sentences: [SentenceChange]?
+
+  /// A sentence of a passage.
+  public struct SentenceChange: Sendable, Encodable, Equatable {
+    /// The sentence.
+    public var text: String
+    /// By how much the score falls when the sentence is left out; negative where it rises.
+    public var change: Float
+  }
+}
+
+extension CrossEncoder {
+  /// What every sentence of a passage changes: the score of the whole passage less that of the passage
+  /// without the sentence.
+  public func explain(
+    query: String, passage: String, threads: Int
+  ) throws(RetortError) -> RerankExplanation? {
+    let sentences = Sentences.split(passage)
+    let shortened = sentences.indices.map { place in
+      (sentences[..<place] + sentences[(place + 1)...]).joined()
+    }
+    let scores = try score(query: query, passages: [passage] + shortened, threads: threads)
+    guard let whole = scores.first else { return nil }
+    let changes = zip(sentences, scores.dropFirst()).map { sentence, score in
+      RerankExplanation.SentenceChange(
+        text: sentence.trimmingWhitespace, change: whole - score)
+    }
+    return RerankExplanation(model: .cat, score: whole, sentences: changes)
+  }
+}
+
+extension ColBERT {
+  /// Which token of a passage every token of a query matched, and its share of the score.
+  public func explain(
+    query: String, passage: String, threads: Int
+  ) throws(RetortError) -> RerankExplanation? {
+    let matches = try matches(query: query, passage: passage)
+    return RerankExplanation(
+      model: .colbert, score: matches.reduce(0) { $0 + $1.score }, terms: matches)
+  }
+}
+
+extension String {
+  /// The text without white space at its ends.
+  fileprivate var trimmingWhitespace: String {
+    String(drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+  }
+}
