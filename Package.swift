@@ -25,7 +25,7 @@ let package = Package(
     .target(
       name: "Retort",
       dependencies: [
-        "Indexing", "Retrieval", "Evaluation", "Store", "Models", "Formats", "Platform",
+        "Indexing", "Retrieval", "Evaluation", "Store", "Lexical", "Models", "Formats", "Platform",
       ]),
     .executableTarget(
       name: "RetortCLI",
@@ -44,12 +44,17 @@ let package = Package(
       dependencies: ["Models", "Evaluation", "Tensors", "Formats", "Platform", "CKernels"]),
     .target(
       name: "Retrieval",
-      dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
-    .target(name: "Indexing", dependencies: ["Models", "Store", "Graph", "Formats"]),
+      dependencies: [
+        "Models", "Store", "Graph", "Lexical", "Tensors", "Text", "Formats", "CKernels",
+      ]),
+    .target(
+      name: "Indexing", dependencies: ["Models", "Store", "Graph", "Lexical", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats", "CKernels"]),
-    .target(name: "Store", dependencies: ["Graph", "Formats", "Platform", "CKernels", "CLZ4"]),
+    .target(
+      name: "Store", dependencies: ["Graph", "Lexical", "Formats", "Platform", "CKernels", "CLZ4"]),
     .target(name: "Graph", dependencies: ["Platform", "CKernels"]),
+    .target(name: "Lexical", dependencies: ["Platform"]),
     .target(name: "Text", dependencies: ["Platform"]),
     .target(name: "Formats", dependencies: ["Platform", "CZlib"]),
     .target(name: "Hub", dependencies: ["Platform"]),
@@ -74,6 +79,7 @@ let package = Package(
     .testTarget(name: "HubTests", dependencies: ["Hub", "Platform", "RetortCLI", "TestSupport"]),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Distillation", "TestSupport"]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
+    .testTarget(name: "LexicalTests", dependencies: ["Lexical", "Platform", "TestSupport"]),
     .testTarget(name: "StoreTests", dependencies: ["Store", "Graph", "TestSupport"]),
     .testTarget(
       name: "RetrievalTests",
