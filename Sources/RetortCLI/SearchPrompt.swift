@@ -56,6 +56,9 @@ struct SearchPrompt {
     let words = text.split(maxSplits: 1, whereSeparator: \.isWhitespace)
     let value = words.count > 1 ? String(words[1]).trimmingCharacters(in: .whitespaces) : ""
     switch words[0] {
+    case ":ef",
+      ":exact" where searcher.encoder == nil:
+      throw RetortError(.usage, "\(words[0]) is of vectors; here words alone rank the passages")
     case ":k":
       hits = try number(value, ":k", "passages a question", now: hits)
     case ":ef":
@@ -120,7 +123,7 @@ struct SearchPrompt {
       [question], k: hits, mode: mode, among: selection, threads: threads, statistics: statistics)
     if answer.truncated > 0 {
       writeError(
-        "warning: the question was longer than the model takes (\(searcher.encoder.maxLength) "
+        "warning: the question was longer than the model takes (\(searcher.encoder?.maxLength ?? 0) "
           + "tokens); its end was cut")
     }
     let fetching = monotonicSeconds()
@@ -146,7 +149,7 @@ struct SearchPrompt {
     if let selection {
       writeError(
         "filter: \(selection.count) of \(searcher.index.count) passages, "
-          + howFound(statistics, mode))
+          + howFound(statistics, mode, searcher.ranking))
     }
   }
 
@@ -154,7 +157,10 @@ struct SearchPrompt {
 }
 
 /// How passages of a selection were found.
-func howFound(_ statistics: SearchStatistics, _ mode: SearchMode) -> String {
+func howFound(
+  _ statistics: SearchStatistics, _ mode: SearchMode, _ ranking: Ranking = .dense
+) -> String {
+  if case .lexical = ranking { return "found by their words" }
   if mode == .exact { return "found by an exact scan" }
   switch (statistics.scored > 0, statistics.scanned > 0) {
   case (true, true): return "found by graph walks and by scans of the matches"
