@@ -55,10 +55,10 @@ struct SearchPrompt {
   private mutating func command(_ text: String) throws {
     let words = text.split(maxSplits: 1, whereSeparator: \.isWhitespace)
     let value = words.count > 1 ? String(words[1]).trimmingCharacters(in: .whitespaces) : ""
-    switch words[0] {
-    case ":ef",
-      ":exact" where searcher.encoder == nil:
+    if searcher.encoder == nil, words[0] == ":ef" || words[0] == ":exact" {
       throw RetortError(.usage, "\(words[0]) is of vectors; here words alone rank the passages")
+    }
+    switch words[0] {
     case ":k":
       hits = try number(value, ":k", "passages a question", now: hits)
     case ":ef":
