@@ -84,7 +84,8 @@ let package = Package(
     .testTarget(
       name: "RetrievalTests",
       dependencies: [
-        "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
+        "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Lexical", "Formats",
+        "TestSupport",
       ]),
     .testTarget(name: "RetortTests", dependencies: ["Retort", "TestSupport"]),
     .testTarget(

@@ -19,16 +19,16 @@ package struct Analyzer: Sendable {
   /// An analyzer for texts and queries alike.
   package init(_ settings: LexicalSettings) {
     self.settings = settings
-    let words = settings.stopWords == .english ? Self.englishStopWords : ""
-    stopWords = Set(words.split(whereSeparator: \.isWhitespace).map(String.init))
+    stopWords = settings.stopWords == .english ? Self.englishStopWords : []
     longestStopWord = stopWords.map(\.utf8.count).max() ?? 0
   }
 
-  private static let englishStopWords = """
+  private static let englishStopWords = Set(
+    """
     a an and are as at be by for from has he in is it its of on that the to was were will with or
     not but this they their there these those which what who whom how when where why do does did
     can could should would
-    """
+    """.split(whereSeparator: \.isWhitespace).map(String.init))
 
   /// The terms of a text, in order, repetitions included.
   package func terms(of text: some Sequence<UInt8>) -> [String] {

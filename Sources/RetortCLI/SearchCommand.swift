@@ -139,7 +139,8 @@ struct SearchCommand: ParsableCommand {
       let condition = try filter.map { try Filter($0) }
       let ids = try filterIds.map { try readIDs(path: $0) }
       let searcher = try Searcher(
-        path: index, model: try model.map(modelFolder), ranking: ranked.ranking)
+        path: index, model: ranked.lexical ? nil : try model.map(modelFolder),
+        ranking: ranked.ranking)
       if warm { try searcher.index.warm() }
       let selection =
         condition == nil && ids == nil ? nil : try searcher.index.select(condition, ids: ids)

@@ -36,7 +36,7 @@ public enum Fusion: Sendable, Equatable {
   static func depth(_ k: Int) -> Int { max(k, 100) }
 
   /// The `k` best of two rankings.
-  func fuse(dense: [SearchHit], lexical: [SearchHit], k: Int) -> [SearchHit] {
+  package func fuse(dense: [SearchHit], lexical: [SearchHit], k: Int) -> [SearchHit] {
     var scores: [Int: Double] = [:]
     func add(_ hits: [SearchHit], weight: Double) {
       let highest = Double(hits.first?.score ?? 0)

@@ -44,9 +44,7 @@ package struct LexicalFile: Sendable {
         blocks.append(try passages.textBlock(block))
       }
       chunks.set(item, InvertedChunk(blocks.flatMap { $0.texts }, analyzer))
-      if let last = blocks.last, item % max(threads, 1) == 0 {
-        progress.update(last.first + last.count)
-      }
+      if let last = blocks.last { progress.update(last.first + last.count) }
     }
     let writer = try SegmentFileWriter(path: path, kind: .lexical)
     try writer.begin("postings")
