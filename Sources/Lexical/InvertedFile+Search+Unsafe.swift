@@ -57,11 +57,13 @@ extension InvertedFile {
     _ others: ArraySlice<(bound: UInt32, cursor: PostingCursor)>, _ rest: UInt32, _ base: Int,
     _ allowed: [UInt64]?, into top: inout TopPassages
   ) throws(RetortError) {
-    let lanes = 8
+    let lanes = 32
     for group in stride(from: 0, to: window.count, by: lanes) {
       let needed = Int32(bitPattern: top.threshold > rest ? top.threshold - rest : 0)
-      let eight = UnsafeRawPointer(sums + group).loadUnaligned(as: SIMD8<Int32>.self)
-      guard any(eight .> SIMD8(repeating: needed)) else { continue }
+      // Negative where some sum exceeds what is needed, without a branch for each.
+      var signs: Int32 = 0
+      for slot in group..<(group + lanes) { signs |= needed &- sums[slot] }
+      guard signs < 0 else { continue }
       for slot in group..<min(group + lanes, window.count) where sums[slot] > needed {
         let passage = window.lowerBound + slot
         if let allowed, allowed[passage >> 6] >> UInt64(passage & 63) & 1 == 0 { continue }
