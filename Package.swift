@@ -25,7 +25,7 @@ let package = Package(
     .target(
       name: "Retort",
       dependencies: [
-        "Indexing", "Reranking", "Retrieval", "Evaluation", "Store", "Models", "Formats",
+        "Indexing", "Reranking", "Retrieval", "Evaluation", "Store", "Lexical", "Models", "Formats",
         "Platform",
       ]),
     .executableTarget(
@@ -46,12 +46,17 @@ let package = Package(
     .target(name: "Reranking", dependencies: ["Retrieval", "Models", "Formats", "Platform"]),
     .target(
       name: "Retrieval",
-      dependencies: ["Models", "Store", "Graph", "Tensors", "Text", "Formats", "CKernels"]),
-    .target(name: "Indexing", dependencies: ["Models", "Store", "Graph", "Formats"]),
+      dependencies: [
+        "Models", "Store", "Graph", "Lexical", "Tensors", "Text", "Formats", "CKernels",
+      ]),
+    .target(
+      name: "Indexing", dependencies: ["Models", "Store", "Graph", "Lexical", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats", "CKernels"]),
-    .target(name: "Store", dependencies: ["Graph", "Formats", "Platform", "CKernels", "CLZ4"]),
+    .target(
+      name: "Store", dependencies: ["Graph", "Lexical", "Formats", "Platform", "CKernels", "CLZ4"]),
     .target(name: "Graph", dependencies: ["Platform", "CKernels"]),
+    .target(name: "Lexical", dependencies: ["Platform"]),
     .target(name: "Text", dependencies: ["Platform"]),
     .target(name: "Formats", dependencies: ["Platform", "CZlib"]),
     .target(name: "Hub", dependencies: ["Platform"]),
@@ -76,11 +81,13 @@ let package = Package(
     .testTarget(name: "HubTests", dependencies: ["Hub", "Platform", "RetortCLI", "TestSupport"]),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Distillation", "TestSupport"]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
+    .testTarget(name: "LexicalTests", dependencies: ["Lexical", "Platform", "TestSupport"]),
     .testTarget(name: "StoreTests", dependencies: ["Store", "Graph", "TestSupport"]),
     .testTarget(
       name: "RetrievalTests",
       dependencies: [
-        "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Formats", "TestSupport",
+        "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Lexical", "Formats",
+        "TestSupport",
       ]),
     .testTarget(
       name: "RerankingTests",

@@ -82,6 +82,7 @@ public struct IndexAddition {
     build.resume = options.resume
     build.skipBadLines = options.skipBadLines
     build.fields = kept
+    build.lexical = manifest.lexical
     let addition = IndexAddition(
       options: build, restart: options.restart, encoder: encoder, modelPath: modelPath,
       change: change, progress: ProgressReporter(quiet: quiet))

@@ -1,5 +1,6 @@
 import Formats
 import Graph
+import Lexical
 import Platform
 import Store
 
@@ -23,6 +24,8 @@ public struct IndexBuildOptions: Sendable {
   public var seed: UInt64
   /// The metadata fields of JSON lines to keep for filters; nil: all.
   public var fields: [String]?
+  /// How texts become terms, for searches by words; nil: there will be none.
+  public var lexical: LexicalSettings?
   /// The share of the corpus that is read.
   package var shard = Shard.whole
   /// Whether to go on with an unfinished build.
@@ -43,6 +46,7 @@ public struct IndexBuildOptions: Sendable {
     threads = availableProcessors()
     seed = 42
     fields = nil
+    lexical = nil
     resume = false
     overwrite = false
     skipBadLines = false
@@ -112,6 +116,7 @@ struct BuildPlan: ResumePlan, Equatable {
   var batchSize: Int
   var skipBadLines: Bool
   var fields: [String]?
+  var lexical: LexicalSettings?
   var shard: Shard
   /// The generation that passages are added to; nil for a build.
   var base: Int?
@@ -130,6 +135,7 @@ struct BuildPlan: ResumePlan, Equatable {
     batchSize = options.batchSize
     skipBadLines = options.skipBadLines
     fields = options.fields?.sorted()
+    lexical = options.lexical
     shard = options.shard
     self.base = base
     self.generation = generation
@@ -154,8 +160,16 @@ struct BuildPlan: ResumePlan, Equatable {
         "--fields", fields?.joined(separator: ",") ?? "all",
         started.fields?.joined(separator: ",") ?? "all"
       ),
+      ("--lexical", lexical.name, started.lexical.name),
     ]
     return pairs.first { $0.1 != $0.2 }.map { "\($0.0): now \($0.1), then \($0.2)" }
+  }
+}
+
+extension LexicalSettings? {
+  /// What is done to texts, for people.
+  var name: String {
+    map { "stemmer \($0.stemmer.rawValue), stop words \($0.stopWords.rawValue)" } ?? "none"
   }
 }
 

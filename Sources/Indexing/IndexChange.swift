@@ -1,4 +1,5 @@
 import Graph
+import Lexical
 import Platform
 import Store
 
@@ -69,9 +70,12 @@ struct IndexChange {
     lock.release()
   }
 
-  /// Publishes the index with other segments.
-  func publish(_ segments: [Manifest.Segment]) throws(RetortError) -> Manifest {
-    let manifest = index.manifest.next(generation, segments: segments)
+  /// Publishes the index with other segments, and other lexical data where `lexical` names some.
+  func publish(
+    _ segments: [Manifest.Segment], lexical: LexicalSettings? = nil
+  ) throws(RetortError) -> Manifest {
+    var manifest = index.manifest.next(generation, segments: segments)
+    if let lexical { manifest.lexical = lexical }
     try folder.publish(manifest)
     lock.release()
     return manifest

@@ -68,7 +68,10 @@ public enum IndexJoin {
           ? "its metric"
           : one.graph != other.graph
             ? "the settings of its graph"
-            : one.keptFields != other.keptFields ? "the fields that are kept" : nil
+            : one.keptFields != other.keptFields
+              ? "the fields that are kept"
+              : one.lexical != other.lexical
+                ? "its lexical data (\(one.lexical.name), not \(other.lexical.name))" : nil
     guard let difference else { return }
     throw RetortError(
       .usage,

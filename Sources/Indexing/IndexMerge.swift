@@ -80,6 +80,7 @@ public struct IndexMerge {
     let index = change.index
     let building = change.folder.buildingPath
     let fields = try copyLive()
+    try change.folder.writeLexical(index.manifest.lexical, threads: threads, progress)
     let vectors = try VectorFile(path: building + "/vectors.seg")
     progress.begin("graph", unit: "nodes", total: vectors.vectors.count)
     let settings = index.manifest.graph
@@ -96,7 +97,8 @@ public struct IndexMerge {
       sources: index.manifest.segments.flatMap(\.sources), graph: Manifest.GraphInfo(graph),
       fields: fields,
       files: try change.folder.adopt(
-        SegmentBuilder.files(fields: fields), generation: change.generation))
+        SegmentBuilder.files(fields: fields, lexical: index.manifest.lexical),
+        generation: change.generation))
   }
 
   /// Copies vectors, ids, texts and fields of all passages that are not deleted; the fields' names.

@@ -1,5 +1,6 @@
 import Formats
 import Graph
+import Lexical
 import Models
 import Platform
 import Store
@@ -43,14 +44,17 @@ struct SegmentBuilder {
   }
 
   /// The files of a segment with these fields, by role.
-  static func files(fields: [String]) -> [String: String] {
+  static func files(fields: [String], lexical: LexicalSettings?) -> [String: String] {
     var files = ["vectors": "vectors.seg", "passages": "passages.seg", "graph": "graph.seg"]
     if !fields.isEmpty { files["metadata"] = "metadata.seg" }
+    if lexical != nil { files["lexical"] = "lexical.seg" }
     return files
   }
 
   /// The files that `run` made, by role.
-  var files: [String: String] { Self.files(fields: fields) }
+  var files: [String: String] {
+    Self.files(fields: fields, lexical: options.lexical)
+  }
 
   /// Runs all stages; nil where the corpus holds nothing that the index does not.
   mutating func run(_ reader: CorpusReader) throws(RetortError) -> HNSWBuilder.Output? {
@@ -101,8 +105,11 @@ struct SegmentBuilder {
       report.seconds = monotonicSeconds() - started
       return nil
     }
-    progress.begin("graph", unit: "nodes", total: output.count)
     fields = try clock.measure(\.write) { () throws(RetortError) in try output.finish() }
+    try clock.measure(\.write, threads: options.threads) { () throws(RetortError) in
+      try folder.writeLexical(options.lexical, threads: options.threads, progress)
+    }
+    progress.begin("graph", unit: "nodes", total: output.count)
     let built = try clock.measure(\.graph, threads: options.threads) { () throws(RetortError) in
       try buildGraph()
     }
@@ -189,6 +196,18 @@ struct SegmentBuilder {
           path: options.corpus, shard: options.shard.name, truncatedTexts: report.truncatedTexts,
           emptyTexts: report.emptyTexts, skippedLines: report.skippedLines)
       ], graph: Manifest.GraphInfo(graph), fields: fields, files: files)
+  }
+}
+
+extension IndexFolder {
+  /// Inverts the texts of building/passages.seg, if the index is to be searched by words.
+  func writeLexical(
+    _ settings: LexicalSettings?, threads: Int, _ progress: ProgressReporter
+  ) throws(RetortError) {
+    guard let settings else { return }
+    try LexicalFile.write(
+      try PassageFile(path: buildingPath + "/passages.seg"), settings,
+      to: buildingPath + "/lexical.seg", threads: threads, progress: progress)
   }
 }
 

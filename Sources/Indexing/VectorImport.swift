@@ -1,5 +1,6 @@
 import Formats
 import Graph
+import Lexical
 import Platform
 import Store
 
@@ -15,6 +16,8 @@ public struct VectorImportOptions: Sendable {
   public var format: TextFormat
   /// The metadata fields of JSON lines to keep for filters; nil: all.
   public var fields: [String]?
+  /// How texts become terms, for searches by words; nil: there will be none.
+  public var lexical: LexicalSettings?
   /// The index folder to make.
   public var output: String
   /// How scores are computed.
@@ -103,6 +106,7 @@ public struct VectorImport {
     let generation = max(finished?.generation ?? 0, try folder.highestGeneration()) + 1
     var report = IndexBuildReport()
     let fields = try copy(passages, &report)
+    try folder.writeLexical(options.lexical, threads: options.threads, progress)
     let vectors = try VectorFile(path: folder.buildingPath + "/vectors.seg").vectors
     progress.begin("graph", unit: "nodes", total: vectors.count)
     let progress = progress
@@ -115,10 +119,11 @@ public struct VectorImport {
     try GraphFileWriter.write(
       graph, to: folder.buildingPath + "/graph.seg", threads: options.threads)
     progress.finishPhase()
-    let files = try folder.adopt(SegmentBuilder.files(fields: fields), generation: generation)
+    let files = try folder.adopt(
+      SegmentBuilder.files(fields: fields, lexical: options.lexical), generation: generation)
     let manifest = Manifest(
       generation: generation, dimension: table.dimension, metric: options.metric, model: nil,
-      graph: options.graph, keptFields: options.fields?.sorted(),
+      graph: options.graph, keptFields: options.fields?.sorted(), lexical: options.lexical,
       segments: [
         Manifest.Segment(
           name: IndexFolder.name(ofGeneration: generation), passages: table.count,

@@ -3,6 +3,7 @@
 @_exported import Evaluation
 @_exported import Formats
 @_exported import Indexing
+@_exported import Lexical
 @_exported import Models
 @_exported import Platform
 @_exported import Reranking

@@ -6,5 +6,7 @@ struct RetortBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "retort-bench",
     abstract: "Times the parts of Retort by themselves; see tools/bench.",
-    subcommands: [KernelBench.self, EncodeBench.self, TokenizeBench.self, AnnBench.self])
+    subcommands: [
+      KernelBench.self, EncodeBench.self, TokenizeBench.self, AnnBench.self, LexicalBench.self,
+    ])
 }

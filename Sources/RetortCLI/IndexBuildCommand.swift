@@ -27,6 +27,8 @@ struct IndexBuildCommand: ParsableCommand {
 
         retort index build --vectors v.npy --ids v.ids --metric cosine -o indexes/v
 
+      With --lexical the index can be searched by words, too (`retort search --lexical` and --hybrid).
+
       A build that is interrupted or killed keeps every finished batch: run the same command with \
       --resume. The index appears at once when it is finished, and its bytes depend on the input \
       and these options alone, not on --threads or interruptions.
@@ -63,6 +65,11 @@ struct IndexBuildCommand: ParsableCommand {
       valueName: "names"))
   var fields: String?
 
+  @Flag(help: "Make the index searchable by words, too.")
+  var lexical = false
+
+  @OptionGroup var words: LexicalArguments
+
   @Option(help: "Decides the levels of the graph.")
   var seed: UInt64 = 42
 
@@ -86,6 +93,10 @@ struct IndexBuildCommand: ParsableCommand {
     } else if ids != nil || metric != nil {
       throw ValidationError("--ids and --metric need --vectors")
     }
+    if words.isGiven, !lexical {
+      throw ValidationError("--stemmer and --stop-words need --lexical")
+    }
+    if lexical, corpus == nil { throw ValidationError("--lexical needs texts: give a --corpus") }
   }
 
   /// The fields that --fields names.
@@ -109,6 +120,7 @@ struct IndexBuildCommand: ParsableCommand {
       options.threads = job.threading.threads
       options.seed = seed
       options.fields = keptFields
+      options.lexical = lexical ? words.settings : nil
       options.resume = job.resume
       options.overwrite = overwrite
       options.skipBadLines = job.skipBadLines
@@ -130,6 +142,7 @@ struct IndexBuildCommand: ParsableCommand {
     options.corpus = corpus
     options.format = format
     options.fields = keptFields
+    options.lexical = lexical ? words.settings : nil
     options.metric = metric ?? .innerProduct
     options.graph = Manifest.GraphSettings(m: m, efConstruction: efConstruction, seed: seed)
     options.threads = job.threading.threads

@@ -6,7 +6,8 @@ struct IndexCommand: AsyncParsableCommand {
     commandName: "index",
     abstract: "Build, change, describe and verify indexes.",
     subcommands: [
-      IndexBuildCommand.self, IndexAddCommand.self, IndexDeleteCommand.self,
+      IndexBuildCommand.self, IndexAddCommand.self, IndexAddLexicalCommand.self,
+      IndexDeleteCommand.self,
       IndexMergeCommand.self, IndexExportCommand.self, IndexInfoCommand.self,
       IndexVerifyCommand.self, IndexEstimateCommand.self,
     ]

@@ -40,6 +40,11 @@ struct IndexInfoCommand: ParsableCommand {
       print(
         "graphs:       M \(manifest.graph.m), efConstruction \(manifest.graph.efConstruction), "
           + "seed \(manifest.graph.seed)")
+      if let lexical = manifest.lexical {
+        print(
+          "words:        stemmer \(lexical.stemmer.rawValue), stop words "
+            + lexical.stopWords.rawValue)
+      }
       print(
         "size:         \(megabytes(manifest.bytes)) in \(counted(manifest.segments.count, "segment"))"
       )
@@ -75,7 +80,7 @@ struct IndexInfoCommand: ParsableCommand {
 struct IndexVerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Check every checksum, neighbour list, id and text of an index.",
+    abstract: "Check every checksum, neighbour list, posting, id and text of an index.",
     discussion: "Prints one line and exits with 0 when the index is whole, else with 65.")
 
   @Argument(help: "The index folder.", completion: .directory)

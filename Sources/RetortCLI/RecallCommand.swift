@@ -79,20 +79,20 @@ struct RecallCommand: ParsableCommand {
       let texts = try readQueries(
         path: topics, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") }
       ).prefix(queries).map(\.text)
-      let searcher = try Searcher(path: index, model: try model.map(modelFolder))
-      let report = try measure(searcher, texts, values)
+      let opened = try PassageIndex(path: index)
+      let encoder = try Searcher.encoder(of: opened, at: try model.map(modelFolder))
+      let report = try measure(opened, encoder, texts, values)
       if let svg { try write(report, to: svg) }
       if json { try printJSON(report) } else { show(report) }
     }
   }
 
   private func measure(
-    _ searcher: Searcher, _ texts: [String], _ values: [Int]
+    _ index: PassageIndex, _ encoder: TextEncoder, _ texts: [String], _ values: [Int]
   ) throws -> Report {
-    let index = searcher.index
     let progress = ProgressReporter()
     progress.begin("encode", unit: "queries", total: texts.count)
-    let vectors = try searcher.encoder.encode(texts: texts, threads: threading.threads)
+    let vectors = try encoder.encode(texts: texts, threads: threading.threads)
     progress.update(texts.count)
     progress.begin("exact", unit: "queries", total: texts.count)
     let start = monotonicSeconds()

@@ -29,10 +29,22 @@ struct SearchCommand: ParsableCommand {
       place, the product and its share of the score; a cross-encoder shows for each sentence by how \
       much the score falls without it. [MASK] tokens are one line.
 
-      Scores are inner products, or the re-ranker's; over vectors indexed with --metric l2 they are \
-      squared Euclidean distances, negative. Equal scores keep the order of the corpus; in TREC runs \
-      each is written one unit in the last place lower than the one before, so that evaluators do the \
-      same. Fewer than k passages come back only if the index has fewer.
+      An index with lexical data (`retort index build --lexical`, or `retort index add-lexical`) is \
+      searched by words with --lexical: BM25 with k1 0.9 and b 0.4, that is the sum over the words of \
+      the question of ln(1 + (N - df + 0.5) / (df + 0.5)) * tf / (tf + k1 * (1 - b + b * length / \
+      average)). --hybrid fuses the best max(k, 100) of this ranking and of that by vectors: rrf sums \
+      1 / (60 + rank); linear:W is W * words + (1 - W) * vectors after each ranking's scores were \
+      brought to 0...1, (score - lowest) / (highest - lowest), 0 for what a ranking does not hold. \
+      Re-rankers read what these find.
+
+        retort search indexes/msmarco "error 0x80070057" --lexical
+        retort search indexes/msmarco --topics queries.tsv --hybrid rrf --output run.trec
+
+      Scores are inner products (over vectors indexed with --metric l2 squared Euclidean distances, \
+      negative), or those of --lexical, --hybrid or the last re-ranker. Equal scores keep the order of \
+      the corpus; in TREC runs each is written one unit in the last place lower than the one before, \
+      so that evaluators do the same. Fewer than k passages come back only if the index has fewer, or \
+      with --lexical if fewer hold one of the words.
       """)
 
   @Argument(help: "The index folder.", completion: .directory)
@@ -64,6 +76,8 @@ struct SearchCommand: ParsableCommand {
 
   @Flag(help: "Scan every vector instead of walking the graph: slow and exact.")
   var exact = false
+
+  @OptionGroup var ranked: RankingArguments
 
   @Option(help: "Find only passages whose fields meet this condition.")
   var filter: String?
@@ -124,6 +138,10 @@ struct SearchCommand: ParsableCommand {
       throw ValidationError(
         "--output and --output-format need a question, --topics or --query-vectors")
     }
+    if ranked.ranking != .dense, queryVectors != nil {
+      throw ValidationError("--lexical and --hybrid need texts, not --query-vectors")
+    }
+    if ranked.lexical, exact { throw ValidationError("--exact is of vectors, not of --lexical") }
     if let hits, hits < 1 { throw ValidationError("--hits must be at least 1") }
     if efSearch < 1 { throw ValidationError("--ef-search must be at least 1") }
   }
@@ -146,7 +164,9 @@ struct SearchCommand: ParsableCommand {
       }
       let condition = try filter.map { try Filter($0) }
       let ids = try filterIds.map { try readIDs(path: $0) }
-      let searcher = try Searcher(path: index, model: try model.map(modelFolder))
+      let searcher = try Searcher(
+        path: index, model: ranked.lexical ? nil : try model.map(modelFolder),
+        ranking: ranked.ranking)
       let cascade = try reranking.cascade()
       if !quiet { cascade?.stages.compactMap(\.reranker.note).forEach(writeError) }
       if warm { try searcher.index.warm() }
@@ -263,7 +283,7 @@ struct SearchCommand: ParsableCommand {
     if let selection, !quiet {
       writeError(
         "filter: \(selection.count) of \(searcher.index.count) passages, "
-          + howFound(statistics, mode))
+          + howFound(statistics, mode, searcher.ranking))
     }
     report(queries.count, timings, statistics, progress)
   }

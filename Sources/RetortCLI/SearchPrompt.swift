@@ -61,6 +61,9 @@ struct SearchPrompt {
   private mutating func command(_ text: String) throws {
     let words = text.split(maxSplits: 1, whereSeparator: \.isWhitespace)
     let value = words.count > 1 ? String(words[1]).trimmingCharacters(in: .whitespaces) : ""
+    if searcher.encoder == nil, words[0] == ":ef" || words[0] == ":exact" {
+      throw RetortError(.usage, "\(words[0]) is of vectors; here words alone rank the passages")
+    }
     switch words[0] {
     case ":k":
       hits = try number(value, ":k", "passages a question", now: hits)
@@ -144,7 +147,7 @@ struct SearchPrompt {
       ? try cascade?.rerank(question, first, in: searcher.index, threads: threads) : nil
     if answer.truncated > 0 {
       writeError(
-        "warning: the question was longer than the model takes (\(searcher.encoder.maxLength) "
+        "warning: the question was longer than the model takes (\(searcher.encoder?.maxLength ?? 0) "
           + "tokens); its end was cut")
     }
     if let cut = reranked?.truncated, cut > 0, !quiet {
@@ -184,7 +187,7 @@ struct SearchPrompt {
     if let selection {
       writeError(
         "filter: \(selection.count) of \(searcher.index.count) passages, "
-          + howFound(statistics, mode))
+          + howFound(statistics, mode, searcher.ranking))
     }
   }
 
@@ -192,7 +195,10 @@ struct SearchPrompt {
 }
 
 /// How passages of a selection were found.
-func howFound(_ statistics: SearchStatistics, _ mode: SearchMode) -> String {
+func howFound(
+  _ statistics: SearchStatistics, _ mode: SearchMode, _ ranking: Ranking = .dense
+) -> String {
+  if case .lexical = ranking { return "found by their words" }
   if mode == .exact { return "found by an exact scan" }
   switch (statistics.scored > 0, statistics.scanned > 0) {
   case (true, true): return "found by graph walks and by scans of the matches"

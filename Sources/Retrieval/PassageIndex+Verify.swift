@@ -6,7 +6,7 @@ extension PassageIndex {
   /// decoding of neighbour lists.
   public func warm() throws(RetortError) {
     for segment in opened.segments {
-      for file in [segment.vectors.file, segment.graph.file, segment.passages.file] {
+      for file in segment.searchedFiles {
         try Interruption.check()
         try file.verifyAll()
       }
@@ -14,13 +14,12 @@ extension PassageIndex {
     }
   }
 
-  /// Reads and checks everything: all checksums, every neighbour list, every id and text, that every
-  /// passage is reachable in the graph of its segment, and that no id occurs twice.
+  /// Reads and checks everything: all checksums, every neighbour list, posting, id and text, that
+  /// every passage is reachable in the graph of its segment, and that no id occurs twice.
   public func verify() throws(RetortError) {
     for segment in opened.segments {
-      for file in [segment.vectors.file, segment.passages.file, segment.graph.file] {
-        try file.verifyAll()
-      }
+      for file in segment.searchedFiles { try file.verifyAll() }
+      try segment.lexical?.inverted.verify()
       try segment.verifyMetadata()
       for place in 0..<segment.count {
         try Interruption.check()
@@ -49,6 +48,11 @@ extension PassageIndex {
 }
 
 extension OpenedSegment {
+  /// The files that searches read.
+  fileprivate var searchedFiles: [SegmentFile] {
+    [vectors.file, graph.file, passages.file] + (lexical.map { [$0.file] } ?? [])
+  }
+
   /// Reads all metadata.
   fileprivate func verifyMetadata() throws(RetortError) {
     guard let metadata else { return }

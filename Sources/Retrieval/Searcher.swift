@@ -1,4 +1,5 @@
 import Formats
+import Lexical
 import Models
 import Platform
 import Store
@@ -8,8 +9,10 @@ import Text
 public final class Searcher: Sendable {
   /// The index.
   public let index: PassageIndex
-  /// The encoder of the queries.
-  public let encoder: TextEncoder
+  /// What ranks the passages.
+  public let ranking: Ranking
+  /// The encoder of the queries; nil where words alone rank the passages.
+  public let encoder: TextEncoder?
 
   /// Where the time of a search went, in seconds.
   public struct Timings: Sendable, Codable, Equatable {
@@ -26,13 +29,21 @@ public final class Searcher: Sendable {
     public init() {}
   }
 
-  /// Opens the index in folder `path` with the model it was built with.
+  /// Opens the index in folder `path`, with the model it was built with unless words alone rank.
   ///
   /// - Parameter model: where the model's folder is now; nil: where it was at build time. Weights,
   ///   tokenizer and settings must be those of the build.
-  public init(path: String, model: String? = nil) throws(RetortError) {
+  public init(
+    path: String, model: String? = nil, ranking: Ranking = .dense
+  ) throws(RetortError) {
     index = try PassageIndex(path: path)
-    encoder = try Self.encoder(of: index, at: model)
+    self.ranking = ranking
+    if ranking != .dense { try index.requireLexical() }
+    if case .lexical = ranking {
+      encoder = nil
+    } else {
+      encoder = try Self.encoder(of: index, at: model)
+    }
   }
 
   /// Loads the model that an index was built with.
@@ -77,11 +88,17 @@ public final class Searcher: Sendable {
 
   /// The `k` best passages for each query, and where the time went.
   ///
-  /// Queries longer than the encoder takes are cut; `truncated` says how many.
+  /// Queries longer than the encoder takes are cut; `truncated` says how many. Hybrid rankings fuse
+  /// the best max(k, 100) of each.
   public func search(
     _ queries: [String], k: Int, mode: SearchMode, among selection: PassageSelection? = nil,
     threads: Int, statistics: SearchStatistics? = nil
   ) throws(RetortError) -> (hits: [[SearchHit]], truncated: Int, timings: Timings) {
+    guard let encoder else {
+      return try searchWords(queries, k: k, among: selection, threads: threads)
+    }
+    var depth = k
+    if case .hybrid = ranking { depth = Fusion.depth(k) }
     var timings = Timings()
     let start = monotonicSeconds()
     let tokens = OrderedResults<TokenizedText>(count: queries.count)
@@ -92,9 +109,27 @@ public final class Searcher: Sendable {
     let vectors = try encoder.encode(tokenized.map(\.ids), threads: threads)
     let encoded = monotonicSeconds()
     timings.encode = encoded - start
-    let hits = try index.search(
-      vectors, k: k, mode: mode, among: selection, threads: threads, statistics: statistics)
+    var hits = try index.search(
+      vectors, k: depth, mode: mode, among: selection, threads: threads, statistics: statistics)
+    if case .hybrid(let fusion, let parameters) = ranking {
+      let words = try index.searchWords(
+        queries, k: depth, parameters: parameters, among: selection, threads: threads)
+      hits = zip(hits, words).map { fusion.fuse(dense: $0, lexical: $1, k: k) }
+    }
     timings.search = monotonicSeconds() - encoded
     return (hits, tokenized.count { $0.isTruncated }, timings)
+  }
+
+  private func searchWords(
+    _ queries: [String], k: Int, among selection: PassageSelection?, threads: Int
+  ) throws(RetortError) -> (hits: [[SearchHit]], truncated: Int, timings: Timings) {
+    var parameters = BM25()
+    if case .lexical(let chosen) = ranking { parameters = chosen }
+    var timings = Timings()
+    let start = monotonicSeconds()
+    let hits = try index.searchWords(
+      queries, k: k, parameters: parameters, among: selection, threads: threads)
+    timings.search = monotonicSeconds() - start
+    return (hits, 0, timings)
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Graph
+import Lexical
 import Platform
 
 /// How scores are computed; higher is better.
@@ -128,8 +129,8 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var graph: GraphInfo
     /// The names of the fields that some passages have, ascending.
     public var fields: [String]
-    /// The files by role: "vectors", "passages", "graph", and where there are such things "metadata"
-    /// and "deleted".
+    /// The files by role: "vectors", "passages", "graph", and where there are such things "metadata",
+    /// "lexical" and "deleted".
     public var files: [String: File]
 
     /// Passages that searches find.
@@ -183,6 +184,8 @@ public struct Manifest: Sendable, Codable, Equatable {
   public var graph: GraphSettings
   /// The metadata fields that are kept; nil: all.
   public var keptFields: [String]?
+  /// How texts became the terms of inverted files; nil where there are none.
+  public var lexical: LexicalSettings?
   /// The parts of the index, oldest first. Passages are numbered through them in this order.
   public var segments: [Segment]
 
@@ -190,7 +193,7 @@ public struct Manifest: Sendable, Codable, Equatable {
   public init(
     generation: Int, dimension: Int, metric: Metric = .innerProduct, model: Model?,
     graph: GraphSettings,
-    keptFields: [String]? = nil, segments: [Segment]
+    keptFields: [String]? = nil, lexical: LexicalSettings? = nil, segments: [Segment]
   ) {
     formatVersion = Self.currentVersion
     self.generation = generation
@@ -200,6 +203,7 @@ public struct Manifest: Sendable, Codable, Equatable {
     self.model = model
     self.graph = graph
     self.keptFields = keptFields
+    self.lexical = lexical
     self.segments = segments
   }
 
@@ -207,7 +211,7 @@ public struct Manifest: Sendable, Codable, Equatable {
   package func next(_ generation: Int, segments: [Segment]) -> Manifest {
     Manifest(
       generation: generation, dimension: dimension, metric: metric, model: model, graph: graph,
-      keptFields: keptFields, segments: segments)
+      keptFields: keptFields, lexical: lexical, segments: segments)
   }
 
   /// What all passages were read from, in order.

@@ -1,4 +1,5 @@
 import Graph
+import Lexical
 import Platform
 
 /// One segment of a finished index, mapped.
@@ -15,6 +16,8 @@ package struct OpenedSegment: Sendable {
   package let graph: GraphFile
   /// The metadata; nil where no passage has any.
   package let metadata: MetadataFile?
+  /// The inverted file; nil where the index has none.
+  package let lexical: LexicalFile?
   /// The deleted passages; nil where there are none.
   package let deleted: NodeSet?
   /// The passages that are not deleted; nil where that is all of them.
@@ -27,7 +30,8 @@ package struct OpenedSegment: Sendable {
   package func isDeleted(_ place: Int) -> Bool { deleted?.contains(place) ?? false }
 
   fileprivate init(
-    _ info: Manifest.Segment, base: Int, dimension: Int, metric: Metric, in folder: IndexFolder
+    _ info: Manifest.Segment, base: Int, dimension: Int, metric: Metric,
+    lexical settings: LexicalSettings?, in folder: IndexFolder
   ) throws(RetortError) {
     self.info = info
     self.base = base
@@ -37,6 +41,10 @@ package struct OpenedSegment: Sendable {
     metadata =
       info.fields.isEmpty
       ? nil : try MetadataFile(path: folder.check("metadata", of: info), count: info.passages)
+    lexical = try settings.map { settings throws(RetortError) in
+      try LexicalFile(
+        path: folder.check("lexical", of: info), count: info.passages, settings: settings)
+    }
     let counts = [vectors.vectors.count, passages.count, graph.graph.count, info.passages]
     guard Set(counts).count == 1, vectors.vectors.dimension == dimension else {
       throw RetortError(
@@ -120,7 +128,8 @@ package struct OpenedIndex: Sendable {
       }
       segments.append(
         try OpenedSegment(
-          info, base: base, dimension: manifest.dimension, metric: manifest.metric, in: folder))
+          info, base: base, dimension: manifest.dimension, metric: manifest.metric,
+          lexical: manifest.lexical, in: folder))
       base = next
     }
     guard manifest.passages == segments.reduce(0, { $0 + $1.info.live }) else {

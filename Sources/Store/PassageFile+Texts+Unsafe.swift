@@ -16,6 +16,9 @@ struct TextBlock {
   /// The number of texts.
   var count: Int { starts.count - 1 }
 
+  /// The UTF-8 bytes of all texts.
+  var texts: [ArraySlice<UInt8>] { (0..<count).map { self[$0] } }
+
   /// The UTF-8 bytes of the text at `place`.
   subscript(place: Int) -> ArraySlice<UInt8> { raw[starts[place]..<starts[place + 1]] }
 }

@@ -5,7 +5,7 @@ import Platform
 //   offset  size  field
 //        0     8  magic "RETORTSG"
 //        8     4  format version (1)
-//       12     4  kind: "VECS", "PSGS", "GRPH", "META" or "TOMB"
+//       12     4  kind: "VECS", "PSGS", "GRPH", "META", "TOMB" or "LEXI"
 //       16     8  length of the file
 //       24     4  number of sections, at most 64
 //       28     4  CRC-32C of this page with this field zero
@@ -30,6 +30,7 @@ package enum SegmentKind: UInt32, Sendable {
   case graph = 0x4850_5247
   case metadata = 0x4154_454D
   case tombstones = 0x424D_4F54
+  case lexical = 0x4958_454C
 
   var name: String {
     switch self {
@@ -38,6 +39,7 @@ package enum SegmentKind: UInt32, Sendable {
     case .graph: "graph"
     case .metadata: "metadata"
     case .tombstones: "tombstones"
+    case .lexical: "postings"
     }
   }
 }
@@ -124,7 +126,7 @@ package struct Section: Sendable {
     for block in 0..<guardian.count { try guardian.ensure(block) }
   }
 
-  func damaged(_ reason: String) -> RetortError {
+  package func damaged(_ reason: String) -> RetortError {
     RetortError(
       .badData,
       "section \"\(name)\" makes no sense (\(reason)); restore the file from a copy or build the "

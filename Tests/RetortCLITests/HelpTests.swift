@@ -5,7 +5,8 @@ import Testing
 @Suite struct HelpTests {
   /// Every command with a help of its own.
   static let commands: [[String]] = [
-    ["index", "build"], ["index", "add"], ["index", "delete"], ["index", "merge"],
+    ["index", "build"], ["index", "add"], ["index", "add-lexical"], ["index", "delete"],
+    ["index", "merge"],
     ["index", "export"], ["index", "estimate"], ["index", "info"], ["index", "verify"], ["encode"],
     ["search"], ["eval"],
     ["recall"], ["rerank"], ["teach"], ["ensemble"], ["train"],

@@ -32,7 +32,7 @@ import Testing
       [
         "index", "build", "--corpus", folder.path + "/corpus.tsv", "--model",
         folder.path + "/model", "--output", output, "--batch-size", "300", "--threads", "2",
-        "--m", "12", "--ef-construction", "80", "--quiet",
+        "--m", "12", "--ef-construction", "80", "--lexical", "--quiet",
       ]
     }
   }
@@ -86,7 +86,7 @@ import Testing
   @Test(
     arguments: [
       "building/lock", "building/plan.json", "building/block-000002.part.tmp",
-      "building/vectors.seg", "building/passages.seg", "building/graph.seg",
+      "building/vectors.seg", "building/passages.seg", "building/lexical.seg", "building/graph.seg",
       "segments/000001/graph.seg", "segments/000001/vectors.seg", "manifest.json",
     ])
   func `killed as soon as a file appears, a build resumes to the same bytes`(file: String) throws {

@@ -21,6 +21,8 @@ final class DamagedIndex {
     var passages: [Passage]
     var numbers: [Int?]
     var filtered: [[SearchHit]]
+    /// By words; nil where there is no lexical data.
+    var words: [[SearchHit]]?
   }
 
   /// What became of the damage.
@@ -46,7 +48,8 @@ final class DamagedIndex {
       exact: try index.search(queries, k: 20, mode: .exact),
       passages: try (0..<index.capacity).map { try Self.passage($0, of: index) },
       numbers: try (0..<index.capacity).map { try index.number(of: index.id($0)) },
-      filtered: try Self.filtered(queries, self.filter, in: index))
+      filtered: try Self.filtered(queries, self.filter, in: index),
+      words: try Self.words(in: index))
     try index.verify()
   }
 
@@ -64,6 +67,12 @@ final class DamagedIndex {
     guard let filter else { return [] }
     return try index.search(
       queries, k: 15, mode: .graph(efSearch: 50), among: index.select(filter))
+  }
+
+  private static func words(in index: PassageIndex) throws(RetortError) -> [[SearchHit]]? {
+    guard index.manifest.lexical != nil else { return nil }
+    return try index.searchWords(
+      ["gold and water", "what is the river", "water water", "nowhere"], k: 20)
   }
 
   /// The files that the manifest names.
@@ -147,6 +156,7 @@ final class DamagedIndex {
     compare("filtered", reference.filtered) { () throws(RetortError) in
       try Self.filtered(queries, filter, in: index)
     }
+    compare("words", reference.words) { () throws(RetortError) in try Self.words(in: index) }
     if let wrong { return .wrong(wrong) }
     do throws(RetortError) { try index.verify() } catch { errors += 1 }
     return errors > 0 ? .noticed : .harmless

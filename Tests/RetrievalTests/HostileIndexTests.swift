@@ -142,7 +142,7 @@ import Testing
 
 extension DamagedIndex {
   /// Cuts the file of `role` at every boundary and at some other places.
-  fileprivate func expectCutsNoticed(_ role: String, random count: Int) throws {
+  func expectCutsNoticed(_ role: String, random count: Int) throws {
     let name = name(role)
     let bytes = try #require(files[name])
     let seed: UInt64 = 61
@@ -165,7 +165,7 @@ extension DamagedIndex {
 
   /// Flips bytes of the file of `role` anywhere behind the header, and some in every section: chance
   /// would miss small ones.
-  fileprivate func expectFlipsNoticed(
+  func expectFlipsNoticed(
     _ role: String, random count: Int, perSection: Int
   ) throws {
     let name = name(role)

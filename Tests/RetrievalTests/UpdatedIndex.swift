@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import Indexing
+import Lexical
 import Models
 import Platform
 import Retrieval
@@ -26,13 +27,16 @@ final class UpdatedIndex {
     }
   }
 
-  init(_ passages: [Passage]) throws {
+  init(_ passages: [Passage], lexical: LexicalSettings? = nil) throws {
     folder = try TemporaryFolder("updated")
     self.passages = passages
-    try Self.build(passages, at: path, in: folder)
+    try Self.build(passages, at: path, in: folder, lexical: lexical)
   }
 
-  static func build(_ passages: [Passage], at path: String, in folder: TemporaryFolder) throws {
+  static func build(
+    _ passages: [Passage], at path: String, in folder: TemporaryFolder,
+    lexical: LexicalSettings? = nil
+  ) throws {
     let model = try model.get()
     var options = IndexBuildOptions(
       corpus: try folder.file("build.jsonl", jsonl(passages)), output: path)
@@ -40,6 +44,7 @@ final class UpdatedIndex {
     options.efConstruction = 60
     options.batchSize = 100
     options.threads = 2
+    options.lexical = lexical
     _ = try IndexBuilder.build(
       options, encoder: model.encoder, modelPath: model.folder.path, quiet: true)
   }

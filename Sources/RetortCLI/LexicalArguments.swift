@@ -1,0 +1,61 @@
+import ArgumentParser
+import Retort
+
+extension LexicalSettings.Stemmer: ExpressibleByArgument {}
+extension LexicalSettings.StopWords: ExpressibleByArgument {}
+
+/// How texts become the terms that are searched by words.
+struct LexicalArguments: ParsableArguments {
+  @Option(help: "What is done to words: english (Snowball's stemmer) or none (default: english).")
+  var stemmer: LexicalSettings.Stemmer?
+
+  @Option(help: "Words that are left out: english, 63 function words, or none (default: english).")
+  var stopWords: LexicalSettings.StopWords?
+
+  /// Whether any was given.
+  var isGiven: Bool { stemmer != nil || stopWords != nil }
+
+  var settings: LexicalSettings {
+    LexicalSettings(stemmer: stemmer ?? .english, stopWords: stopWords ?? .english)
+  }
+}
+
+/// What ranks the passages of a search.
+struct RankingArguments: ParsableArguments {
+  @Flag(help: "Rank by words alone (BM25); needs no model.")
+  var lexical = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Fuse the rankings by vectors and by words: rrf or linear:W, W from 0 to 1.",
+      valueName: "fusion"))
+  var hybrid: String?
+
+  @Option(name: .customLong("k1"), help: "BM25: how soon more occurrences of a word count less.")
+  var k1: Double?
+
+  @Option(name: .customLong("b"), help: "BM25: how much longer passages count less, 0 to 1.")
+  var b: Double?
+
+  private var fusion: Fusion? { hybrid.flatMap(Fusion.init) }
+
+  func validate() throws {
+    if lexical, hybrid != nil { throw ValidationError("give --lexical or --hybrid, not both") }
+    if let hybrid, fusion == nil {
+      throw ValidationError(
+        "--hybrid is rrf or linear:W with W from 0 to 1, such as linear:0.3, not \(hybrid)")
+    }
+    if !lexical, hybrid == nil, k1 != nil || b != nil {
+      throw ValidationError("--k1 and --b need --lexical or --hybrid")
+    }
+    if let k1, !(0...1000).contains(k1) { throw ValidationError("--k1 must lie in 0...1000") }
+    if let b, !(0...1).contains(b) { throw ValidationError("--b must lie in 0...1") }
+  }
+
+  var ranking: Ranking {
+    let usual = BM25()
+    let parameters = BM25(k1: k1 ?? usual.k1, b: b ?? usual.b)
+    if let fusion { return .hybrid(fusion, parameters) }
+    return lexical ? .lexical(parameters) : .dense
+  }
+}
