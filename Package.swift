@@ -88,7 +88,7 @@ let package = Package(
       dependencies: [
         "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Lexical", "Formats",
         "TestSupport",
-      ]),
+      ], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "RerankingTests",
       dependencies: [
