@@ -40,15 +40,17 @@ package struct TopPassages {
   }
 
   private mutating func siftDown() {
+    let entry = heap[0]
     var place = 0
     while true {
-      var least = place
-      for child in [2 * place + 1, 2 * place + 2]
-      where child < heap.count && heap[child] < heap[least] { least = child }
-      if least == place { return }
-      heap.swapAt(place, least)
-      place = least
+      var child = 2 * place + 1
+      guard child < heap.count else { break }
+      if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
+      guard heap[child] < entry else { break }
+      heap[place] = heap[child]
+      place = child
     }
+    heap[place] = entry
   }
 
   /// The passages, best first, equal ones by number.
