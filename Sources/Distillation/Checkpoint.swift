@@ -106,7 +106,12 @@ struct CheckpointStore {
     try whole(path(cursor.step)) { partial throws(RetortError) in
       try fill(partial, cursor, plan, parameters, optimizer)
     }
-    for step in try steps().dropFirst(Self.kept) { try FileSystem.removeTree(path(step)) }
+    let all = try steps()
+    // Those of later steps were damaged, or of another version: the run went back behind them.
+    let later = all.filter { $0 > cursor.step }
+    for step in later + all.dropFirst(later.count + Self.kept) {
+      try FileSystem.removeTree(path(step))
+    }
     try dropBest(but: cursor.validation.best?.step)
   }
 

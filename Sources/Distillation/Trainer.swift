@@ -38,7 +38,12 @@ package enum Trainer {
           "holds a run that did not finish; go on with --resume, or start again with --overwrite",
           path: store.folder)
       }
-      if !options.resume { try FileSystem.removeTree(store.folder) }
+      if !options.resume {
+        // Not under the hands of a run that is still going on.
+        let lock = try FileLock(path: store.folder + "/lock")
+        defer { lock.release() }
+        try FileSystem.removeTree(store.folder)
+      }
     }
     let reporter = ProgressReporter(quiet: quiet)
     var modelOptions = TrainableModel.Options()

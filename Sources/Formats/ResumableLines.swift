@@ -52,6 +52,8 @@ package struct ResumableLines {
         path: part)
     }
     guard isStarted, resume else {
+      // The lines first: they must never lie beside a plan that is not theirs.
+      try FileSystem.remove(part)
       try FileSystem.replace(planPath, with: plan)
       writer = try FileWriter(path: part, mode: .replace)
       count = 0

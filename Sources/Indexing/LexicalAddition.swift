@@ -4,8 +4,10 @@ import Store
 
 /// What adding lexical data to an index did.
 public struct LexicalAdditionReport: Sendable, Codable, Equatable {
-  /// Segments whose passages were inverted; 0 where the index had the same data already.
+  /// Segments whose passages were inverted.
   public var segments = 0
+  /// Whether the index had the same data already.
+  public var wasThere = false
   /// Passages stored in the index, deleted ones included.
   public var passages = 0
   /// Bytes of the lexical data.
@@ -32,6 +34,7 @@ public enum LexicalAddition {
       var report = LexicalAdditionReport()
       var manifest = change.index.manifest
       if manifest.lexical == settings {
+        report.wasThere = true
         change.cancel()
       } else {
         report.segments = manifest.segments.count

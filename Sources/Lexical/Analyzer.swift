@@ -65,7 +65,9 @@ package struct Analyzer: Sendable {
   private func takeForeign(
     _ foreign: inout [UInt8], _ word: inout [UInt8], _ body: (String) -> Void
   ) {
-    for scalar in String(decoding: foreign, as: UTF8.self).unicodeScalars {
+    // Composed first: a voicing mark belongs to the kana before it.
+    let text = String(decoding: foreign, as: UTF8.self).precomposedStringWithCanonicalMapping
+    for scalar in text.unicodeScalars {
       if scalar.isWrittenWithoutSpaces {
         emit(&word, body)
         word.append(contentsOf: UTF8.encode(scalar) ?? .init())
@@ -108,17 +110,33 @@ package struct Analyzer: Sendable {
     var bare = String.UnicodeScalarView()
     bare.append(
       contentsOf: decomposed.unicodeScalars.filter { !(0x300...0x36F).contains($0.value) })
-    let one = String(bare).lowercased().precomposedStringWithCanonicalMapping
-    return one.unicodeScalars.split { !$0.isPartOfWord }.map { part in
-      // Whole characters only, so that what is cut stays in its normal form.
-      var bytes: [UInt8] = []
-      for scalar in part {
-        let encoded = UTF8.encode(scalar) ?? .init()
-        if bytes.count + encoded.count > longestTerm { break }
-        bytes.append(contentsOf: encoded)
+    var lower = String.UnicodeScalarView()
+    // A final sigma is a sigma: lower-casing knows no ends of words.
+    lower.append(
+      contentsOf: String(bare).lowercased().unicodeScalars.map {
+        $0 == "\u{3C2}" ? "\u{3C3}" : $0
+      })
+    let one = String(lower).precomposedStringWithCanonicalMapping
+    return one.unicodeScalars.split { !$0.isPartOfWord }.flatMap(Self.parts)
+  }
+
+  /// A run of letters without what is written without spaces (half-width kana are seen as such only in
+  /// their normal form), and each of that by itself.
+  private static func parts(_ run: Substring.UnicodeScalarView) -> [[UInt8]] {
+    var parts: [[UInt8]] = [[]]
+    var isCut = false
+    for scalar in run {
+      let encoded = Array(UTF8.encode(scalar) ?? .init())
+      if scalar.isWrittenWithoutSpaces {
+        parts += [encoded, []]
+        isCut = false
+        continue
       }
-      return bytes
+      // Whole characters only, so that what is cut stays in its normal form.
+      if parts[parts.count - 1].count + encoded.count > longestTerm { isCut = true }
+      if !isCut { parts[parts.count - 1].append(contentsOf: encoded) }
     }
+    return parts.filter { !$0.isEmpty }
   }
 }
 

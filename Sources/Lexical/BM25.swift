@@ -76,7 +76,7 @@ package struct WeightedQuery: Sendable {
       weights.append((term, Double(count) * statistics.inverseFrequency(passages)))
     }
     let total = weights.reduce(0) { $0 + $1.weight }
-    // Rounding adds at most 1/2 a term: 2^23 leaves room for that below 2^24.
+    // Rounding adds at most 1 a term: 2^23 leaves room for that below 2^24.
     let scale = total > 0 ? exp2((23 - log2(total)).rounded(.down)) : 1
     self.scale = Float(scale)
     self.terms = weights.map { ($0.term, Float($0.weight * scale)) }
@@ -93,6 +93,7 @@ package struct WeightedQuery: Sendable {
   func contribution(_ weight: Float, inverseCount: Float, length: UInt32) -> UInt32 {
     let share = weight / (1 + (base + perTerm * Float(length)) * inverseCount)
     // Adding 2^23 rounds to an integer, which is then the mantissa.
-    return (share + 0x1p23).bitPattern &- Float(0x1p23).bitPattern
+    // At least 1: a passage that holds a word is found, however common the word is.
+    return max(1, (share + 0x1p23).bitPattern &- Float(0x1p23).bitPattern)
   }
 }

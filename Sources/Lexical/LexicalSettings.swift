@@ -10,7 +10,7 @@ public struct LexicalSettings: Sendable, Codable, Equatable {
 
   /// Which words are left out.
   public enum StopWords: String, Sendable, Codable, CaseIterable {
-    /// 63 English function words and question words.
+    /// 49 English function words and question words.
     case english
     /// None.
     case none

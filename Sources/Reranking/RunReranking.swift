@@ -25,7 +25,8 @@ public enum RunReranking {
   ) throws(RetortError) -> RunRerankingReport? {
     try check(options)
     let isFile =
-      options.output != "-" && FileSystem.kind(of: FileSystem.resolved(options.output)) != .other
+      options.output != "-" && !FileSystem.isOpenFile(options.output)
+      && FileSystem.kind(of: FileSystem.resolved(options.output)) != .other
     if isFile, options.resume, !options.overwrite, FileSystem.kind(of: options.output) == .file,
       !ResumableLines.isStarted(options.output)
     {
@@ -42,7 +43,9 @@ public enum RunReranking {
     if isFile {
       work.kept = try ResumableLines(
         output: options.output, plan: try plan(reranker, lists), resume: options.resume,
-        overwrite: options.overwrite,
+        // Both are there where a run was killed behind the output's last byte.
+        overwrite: options.overwrite
+          || (options.resume && ResumableLines.isStarted(options.output)),
         difference: "another re-ranker, other queries, candidates or passages, or another depth",
         whole: { lists.wholeQueries(among: $0) })
       try work.readKept()
@@ -136,9 +139,15 @@ private struct Work {
   mutating func readKept() throws(RetortError) {
     guard let kept, kept.count > 0 else { return }
     let bytes = try FileSystem.read(kept.path)
-    for line in bytes.split(separator: 10) {
+    let starts = lists.lists.lazy.flatMap { list in
+      list.candidates.prefix(list.depth).map { "\(list.query.id)\t\($0.id)\t" }
+    }
+    let lines = bytes.split(separator: 10, omittingEmptySubsequences: false).dropLast()
+    for (line, start) in zip(lines, starts) {
       let text = String(decoding: line, as: UTF8.self)
-      guard let score = text.split(separator: "\t").last.flatMap({ Float($0) }) else {
+      guard text.utf8.starts(with: start.utf8),
+        let score = Float(Substring(text.utf8.dropFirst(start.utf8.count)))
+      else {
         throw RetortError(
           .badData, "is damaged; start again with --overwrite and without --resume",
           path: kept.path, at: .line(scores.count + 1))

@@ -38,7 +38,7 @@ struct IndexAddLexicalCommand: ParsableCommand {
         words.settings, to: index, threads: threading.threads, quiet: quiet)
       if json { return try printJSON(report) }
       guard !quiet else { return }
-      guard report.segments > 0 else {
+      guard !report.wasThere else {
         writeError("\(index): has this lexical data already; nothing to do")
         return
       }

@@ -9,7 +9,7 @@ struct LexicalArguments: ParsableArguments {
   @Option(help: "What is done to words: english (Snowball's stemmer) or none (default: english).")
   var stemmer: LexicalSettings.Stemmer?
 
-  @Option(help: "Words that are left out: english, 63 function words, or none (default: english).")
+  @Option(help: "Words that are left out: english, 49 function words, or none (default: english).")
   var stopWords: LexicalSettings.StopWords?
 
   /// Whether any was given.

@@ -55,6 +55,8 @@ package struct LexicalFile: Sendable {
     writer.end()
     for section in sections { try writer.add(section.name, section.bytes) }
     try writer.finish()
+    // Before anything names it: that it opens, and holds all passages.
+    _ = try LexicalFile(path: path, count: passages.count, settings: settings)
     progress.update(passages.count)
     progress.finishPhase()
   }

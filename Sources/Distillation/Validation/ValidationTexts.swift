@@ -124,11 +124,8 @@ struct ValidationTexts {
     var wanted: [ByteKey: Int] = [:]
     var named: [[ByteKey]] = []
     for topic in topics {
-      let hits = run.hits(for: topic.id) ?? []
-      let sorted = hits.sorted {
-        run.order == .byRank ? $0.value < $1.value : $0.value > $1.value
-      }
-      let keys = sorted.prefix(options.validation.depth).map { ByteKey($0.document) }
+      let rows = run.table.query(topic.id).map { run.rankedRows($0) } ?? []
+      let keys = rows.prefix(options.validation.depth).map { ByteKey(run.table.documents[$0]) }
       for key in keys where wanted[key] == nil { wanted[key] = -1 }
       named.append(keys)
     }
@@ -158,9 +155,16 @@ struct ValidationTexts {
       }
     }
     let wanted = judged.count
+    let known = judged
     var others: [(hash: UInt128, passage: Passage)] = []
     func trim() {
       others.sort { $0.hash < $1.hash }
+      // The first of passages with the same id counts, as it does among those that are judged.
+      var last: UInt128?
+      others.removeAll { other in
+        defer { last = other.hash }
+        return other.hash == last
+      }
       if others.count > options.validation.sample {
         others.removeLast(others.count - options.validation.sample)
       }
@@ -170,7 +174,7 @@ struct ValidationTexts {
       if corpus.passagesRead % 4096 == 0 { try Interruption.check() }
       if judged.remove(ByteKey(passage.id)) != nil {
         passages.append(passage)
-      } else if options.validation.sample > 0 {
+      } else if options.validation.sample > 0, !known.contains(ByteKey(passage.id)) {
         others.append((Hashing.hash128(Array(passage.id.utf8), seed: options.seed), passage))
         if others.count >= 2 * options.validation.sample + 1024 { trim() }
       }
