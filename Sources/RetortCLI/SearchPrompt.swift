@@ -177,6 +177,11 @@ struct SearchPrompt {
     }
     flush()
     guard !quiet else { return }
+    if shown.isEmpty {
+      writeError(
+        searcher.encoder == nil && selection == nil
+          ? "no passage holds a word of the question" : "no passage found")
+    }
     let fetch = monotonicSeconds() - fetching
     func milliseconds(_ seconds: Double) -> String { decimals(seconds * 1000, 1) + " ms" }
     let reranking = reranked == nil ? "" : ", re-rank " + milliseconds(fetching - found)

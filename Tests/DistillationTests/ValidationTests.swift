@@ -300,6 +300,11 @@ import Testing
     let other = try Trainer.train(options, quiet: true)
     #expect(whole.validation == other.validation)
     #expect(try log("forward").map(\.validation) == log("backward").map(\.validation))
+    // Ids that occur again count once.
+    var twice = self.options("twice")
+    twice.validation.corpus = try folder.file(
+      "twice.tsv", (lines + lines).joined(separator: "\n") + "\n")
+    #expect(try Trainer.train(twice, quiet: true).validation == whole.validation)
   }
 
   @Test func `the command validates, and says which weights it wrote`() throws {

@@ -107,6 +107,18 @@ struct PlainBM25 {
     }
   }
 
+  @Test func `a passage with a word that all have is found beside one with a rare word`() throws {
+    // So common that its weight on the rare word's scale rounds to nothing.
+    var texts = [String](repeating: "page", count: 400_000)
+    texts[7] = "page zyzzyva"
+    let file = try MemorySections(texts, Self.settings).opened()
+    for isExhaustive in [false, true] {
+      let hits = try Self.search([file], ["page", "zyzzyva"], k: 5, isExhaustive: isExhaustive)
+      #expect(hits.map(\.number) == [7, 0, 1, 2, 3])
+      #expect(hits.allSatisfy { $0.score > 0 })
+    }
+  }
+
   @Test(arguments: [UInt64(11), 12])
   func `pruning finds what scoring everything finds, also in segments and among some`(
     seed: UInt64

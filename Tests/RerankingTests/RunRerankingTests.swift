@@ -102,6 +102,23 @@ import Testing
     #expect(fixture.error(other)?.message.contains("another re-ranker") == true)
   }
 
+  @Test func `scores kept for other candidates are refused`() throws {
+    _ = try RunReranking.rerank(fixture.options("whole"), quiet: true)
+    try ResumedRun(fixture).cut("out", after: 24)
+    let part = path + "/out.part"
+    let lines = String(decoding: try FileSystem.read(part), as: UTF8.self).split(separator: "\n")
+    let first = lines.prefix(24).map(String.init)
+    let swapped = [first[1], first[0]] + first.dropFirst(2)
+    let holed = [first[0], ""] + first.dropFirst(2)
+    for damaged in [swapped, holed] {
+      try fixture.folder.file("out.part", damaged.joined(separator: "\n") + "\n")
+      var options = fixture.options("out")
+      options.resume = true
+      #expect(fixture.error(options)?.message.contains("is damaged") == true)
+      #expect(FileSystem.kind(of: path + "/out") == .nothing)
+    }
+  }
+
   @Test func `unknown ids are counted up to a share`() throws {
     let more = "q0 Q0 nobody 13 1 x\nq99 Q0 \(fixture.corpus.passages[0].id) 1 5 x\n"
     try fixture.folder.file("run.trec", fixture.run(perQuery: 12) + more)

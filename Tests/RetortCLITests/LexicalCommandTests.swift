@@ -54,6 +54,10 @@ import Testing
     let report = try JSONDecoder().decode(
       LexicalAdditionReport.self, from: Data(try addLexical("--json").standardOutput.utf8))
     #expect(report.segments == 0 && report.passages == 400 && report.generation == 2)
+    #expect(report.wasThere)
+    let nothing = try CLIRunner.run(["search", index, "zzyzx", "--lexical"])
+    #expect(nothing.exitCode == 0 && nothing.standardOutput == "")
+    #expect(nothing.standardError.contains("no passage holds a word of the question"))
     let info = try CLIRunner.run(["index", "info", index]).standardOutput
     #expect(info.contains("words:        stemmer english, stop words english\n"))
     #expect(info.contains("segments/000002/lexical-000001.seg"))
