@@ -25,7 +25,8 @@ let package = Package(
     .target(
       name: "Retort",
       dependencies: [
-        "Indexing", "Reranking", "Retrieval", "Evaluation", "Store", "Lexical", "Models", "Formats",
+        "Indexing", "Reranking", "Retrieval", "DefaultEncoder", "Evaluation", "Store", "Lexical",
+        "Models", "Formats",
         "Platform",
       ]),
     .executableTarget(
@@ -43,11 +44,14 @@ let package = Package(
     .target(
       name: "Distillation",
       dependencies: ["Models", "Evaluation", "Tensors", "Formats", "Platform", "CKernels"]),
+    .target(
+      name: "DefaultEncoder", dependencies: ["Platform"], resources: [.copy("Model")]),
     .target(name: "Reranking", dependencies: ["Retrieval", "Models", "Formats", "Platform"]),
     .target(
       name: "Retrieval",
       dependencies: [
-        "Models", "Store", "Graph", "Lexical", "Tensors", "Text", "Formats", "CKernels",
+        "Models", "DefaultEncoder", "Store", "Graph", "Lexical", "Tensors", "Text", "Formats",
+        "CKernels",
       ]),
     .target(
       name: "Indexing", dependencies: ["Models", "Store", "Graph", "Lexical", "Formats"]),
@@ -103,7 +107,10 @@ let package = Package(
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(
       name: "RetortCLITests",
-      dependencies: ["RetortCLI", "Retort", "Indexing", "Retrieval", "Store", "TestSupport"]),
+      dependencies: [
+        "RetortCLI", "Retort", "DefaultEncoder", "Indexing", "Retrieval", "Models", "Store",
+        "TestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -48,6 +48,7 @@ package enum Trainer {
     let reporter = ProgressReporter(quiet: quiet)
     var modelOptions = TrainableModel.Options()
     modelOptions.pooling = options.pooling
+    modelOptions.normalizes = options.normalize
     modelOptions.queryLength = options.queryLength
     modelOptions.passageLength = options.passageLength
     modelOptions.seed = options.seed

@@ -66,6 +66,7 @@ package enum TrainingConfiguration {
       "teacher-scores": text(options.teacherScores), "collection": text(options.collection),
       "queries": text(options.queries), "max-unknown": number(options.maxUnknown),
       "skip-bad-lines": .flag(options.skipBadLines), "pooling": text(options.pooling?.rawValue),
+      "normalize": .flag(options.normalize),
       "query-length": number(options.queryLength),
       "passage-length": number(options.passageLength), "dropout": number(options.dropout),
       "loss": text(options.loss.rawValue), "temperature": number(options.temperature),

@@ -24,6 +24,8 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
   package var temperature = 1.0
   /// How token vectors become one; nil as the start has it.
   package var pooling: Pooling?
+  /// Whether vectors are scaled to length 1 (bert-dot).
+  package var normalize = false
   /// Tokens of a query at most.
   package var queryLength = 32
   /// Tokens of a passage, or of a pair, at most; nil as the start has it.
@@ -142,6 +144,9 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
     try check(clipNorm.isFinite && clipNorm >= 0, "the norm to clip at must not be negative")
     try check(weightDecay.isFinite && weightDecay >= 0, "the weight decay must not be negative")
     try inRange(topicClusters, 0...1_000_000, "the number of topic clusters")
+    try check(
+      !normalize || model == .bertDot,
+      "only bert-dot has vectors to scale to length 1; leave --normalize out")
     try inRange(marginBins, 0...10_000, "the number of margin bins")
     try check(
       topicClusters == 0 || model == .bertDot,
@@ -159,6 +164,7 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
     [
       ("--model", model.rawValue), ("--loss", loss.rawValue), ("--temperature", "\(temperature)"),
       ("--pooling", pooling?.rawValue ?? "as the start has it"),
+      ("--normalize", normalize ? "yes" : "no"),
       ("--query-length", "\(queryLength)"),
       ("--passage-length", passageLength.map(String.init) ?? "as the start has it"),
       ("--batch-size", "\(batchSize)"),

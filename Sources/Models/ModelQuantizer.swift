@@ -31,14 +31,7 @@ public enum ModelQuantizer {
   public static func quantize(
     directory: String, output: String, format: Format, overwrite: Bool = false
   ) throws(RetortError) -> Report {
-    guard overwrite || FileSystem.kind(of: output) == .nothing else {
-      throw RetortError(
-        .usage, "exists already; name another folder or replace it with --overwrite",
-        path: output)
-    }
-    guard FileSystem.resolved(output) != FileSystem.resolved(directory) else {
-      throw RetortError(.usage, "is the model itself; name another folder", path: output)
-    }
+    try ModelFolder.checkOutput(output, overwrite: overwrite, inputs: [directory])
     let model = try ModelFiles(directory)
     let configuration = try ModelConfiguration(model)
     let files = try TensorFiles(model)
@@ -54,19 +47,16 @@ public enum ModelQuantizer {
     case .f16: try addHalves(files, to: &writer)
     }
 
-    let partial = output + ".partial"
-    try FileSystem.removeTree(partial)
-    try FileSystem.makeFolder(partial)
-    try copySideFiles(from: directory, to: partial)
-    let weights = partial + "/model.safetensors"
-    try writer.write(to: weights)
-    let after = try FileSystem.size(of: weights)
-    let cosine = try leastCosine(directory, partial, format == .int8 ? .int8 : .f32)
-    try FileSystem.syncFolder(partial)
-    if overwrite { try FileSystem.removeTree(output) }
-    try FileSystem.rename(partial, to: output)
-    return Report(
-      bytesBefore: files.files.reduce(0) { $0 + $1.bytes }, bytesAfter: after, leastCosine: cosine)
+    var report = Report(
+      bytesBefore: files.files.reduce(0) { $0 + $1.bytes }, bytesAfter: 0, leastCosine: 0)
+    try ModelFolder.write(output, overwrite: overwrite) { (partial) throws(RetortError) in
+      try ModelFolder.copySideFiles(from: directory, to: partial)
+      let weights = partial + "/model.safetensors"
+      try writer.write(to: weights)
+      report.bytesAfter = try FileSystem.size(of: weights)
+      report.leastCosine = try leastCosine(directory, partial, format == .int8 ? .int8 : .f32)
+    }
+    return report
   }
 
   // MARK: Tensors
@@ -119,6 +109,11 @@ public enum ModelQuantizer {
       scales.withUnsafeBytes { add(name + CodedNames.scales, .float32, [words.rows], $0) }
       replaced.insert(name + ".weight")
     }
+    // Only a classification head reads the pooler, and nothing reads numbers from 0 on.
+    replaced.insert(prefix + "embeddings.position_ids")
+    if let pooler = names.pooler, !files.names.contains(where: { $0.hasPrefix("classifier.") }) {
+      replaced.formUnion([prefix + pooler + ".weight", prefix + pooler + ".bias"])
+    }
     for name in files.names where !replaced.contains(name) {
       guard let (file, tensor) = files[name] else { continue }
       writer.add(name, type: tensor.type, shape: tensor.shape, bytes: file.bytes(of: tensor))
@@ -150,34 +145,6 @@ public enum ModelQuantizer {
         writer.add(name, type: .float16, shape: tensor.shape, bytes: $0)
       }
     }
-  }
-
-  // MARK: Beside the tensors
-
-  private static let weightEndings = [
-    ".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".onnx", ".h5",
-    ".msgpack",
-    ".ot", ".pt",
-  ]
-
-  /// Everything that is not weights; of folders, their configuration.
-  private static func copySideFiles(
-    from source: String, to target: String
-  ) throws(RetortError) {
-    for name in try FileSystem.names(in: source) where !name.hasPrefix(".") {
-      switch FileSystem.kind(of: source + "/" + name) {
-      case .file where !weightEndings.contains(where: name.hasSuffix):
-        try copy(source + "/" + name, to: target + "/" + name)
-      case .folder where FileSystem.kind(of: source + "/\(name)/config.json") == .file:
-        try FileSystem.makeFolder(target + "/" + name)
-        try copy(source + "/\(name)/config.json", to: target + "/\(name)/config.json")
-      default: continue
-      }
-    }
-  }
-
-  private static func copy(_ source: String, to target: String) throws(RetortError) {
-    try FileSystem.replace(target, with: try FileSystem.read(source))
   }
 
   private static func leastCosine(

@@ -44,3 +44,19 @@ package func peakResidentBytes() -> Int? {
 
 /// The number of processors that are online, at least 1: the default of `--threads`.
 package func availableProcessors() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
+/// The path of the running program, symbolic links followed; nil where the system does not say.
+package func programPath() -> String? {
+  #if canImport(Darwin)
+    var size: UInt32 = 0
+    _ = _NSGetExecutablePath(nil, &size)
+    var buffer = [CChar](repeating: 0, count: Int(size) + 1)
+    guard _NSGetExecutablePath(&buffer, &size) == 0 else { return nil }
+    let link = String(cString: buffer)
+  #else
+    let link = "/proc/self/exe"
+  #endif
+  guard let path = realpath(link, nil) else { return nil }
+  defer { free(path) }
+  return String(cString: path)
+}

@@ -1,5 +1,6 @@
 // The umbrella: what a Swift user imports. Only public API of the rooms below is visible through it.
 
+@_exported import DefaultEncoder
 @_exported import Evaluation
 @_exported import Formats
 @_exported import Indexing

@@ -5,7 +5,11 @@ import Retort
 
 /// Which encoder to use and how.
 struct EncoderArguments: ParsableArguments {
-  @Option(help: "The model: a folder, or the name of one fetched with `retort model pull`.")
+  @Option(
+    help: """
+      The model: a folder, or the name of one fetched with `retort model pull` (default: the encoder \
+      that comes with the program).
+      """)
   var model: String?
 
   @Option(help: "How token vectors become one: cls or mean (default: what the model says).")
@@ -34,10 +38,12 @@ struct EncoderArguments: ParsableArguments {
   }
 
   /// The model's folder.
-  func folder() throws -> String {
-    guard let model else { throw RetortError(.usage, "--model is missing; name the encoder") }
-    return try modelFolder(model)
-  }
+  func folder() throws -> String { try modelFolder(name) }
+
+  /// How an index names the model.
+  func recordedName() throws -> String { try recordedModel(name) }
+
+  private var name: String { model ?? DefaultEncoder.name }
 }
 
 /// How many threads work.
@@ -52,14 +58,21 @@ struct ThreadArguments: ParsableArguments {
   }
 }
 
-/// The folder that a `--model` value stands for: itself, or that of a fetched model.
+/// The folder that a `--model` value stands for: itself, or that of a fetched model or the default.
 func modelFolder(_ name: String) throws -> String {
+  if name == DefaultEncoder.name { return try DefaultEncoder.folder() }
   if FileSystem.kind(of: name) == .folder { return name }
   if let cached = HubClient.cached(name) { return cached }
   throw RetortError(
     .missingInput,
     "there is no such model folder, and no model of this name was fetched; check the path, or run "
       + "`retort model pull \(name)`", path: name)
+}
+
+/// How an index names the model that a `--model` value stands for: the default by its name, any other
+/// by its folder.
+func recordedModel(_ name: String) throws -> String {
+  name == DefaultEncoder.name ? name : absolutePath(try modelFolder(name))
 }
 
 /// `path` from the root of the file system.

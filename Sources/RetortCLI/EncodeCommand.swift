@@ -68,7 +68,7 @@ struct EncodeCommand: ParsableCommand {
       try job.run {
         let report = try CorpusEncoder.encode(
           options, encoder: try TextEncoder(directory: folder, options: encoder.options()),
-          modelPath: absolutePath(folder), quiet: job.quiet)
+          modelPath: try encoder.recordedName(), quiet: job.quiet)
         try show(report)
       }
     }

@@ -54,8 +54,8 @@ struct IndexAddCommand: ParsableCommand {
       try job.run {
         let report = try IndexAddition.add(
           options, encoder: try Searcher.encoder(of: opened, at: folder),
-          modelPath: folder.map(absolutePath) ?? opened.manifest.model?.path ?? "", quiet: job.quiet
-        )
+          modelPath: try model.map(recordedModel) ?? opened.manifest.model?.path ?? "",
+          quiet: job.quiet)
         try BuildReportPrinter(report: report, output: index, quiet: job.quiet, json: job.json)
           .show()
       }

@@ -128,7 +128,7 @@ struct IndexBuildCommand: ParsableCommand {
       try job.run {
         let report = try IndexBuilder.build(
           options, encoder: try TextEncoder(directory: folder, options: encoder.options()),
-          modelPath: absolutePath(folder), quiet: job.quiet)
+          modelPath: try encoder.recordedName(), quiet: job.quiet)
         try BuildReportPrinter(
           report: report, output: options.output, quiet: job.quiet, json: job.json
         ).show()

@@ -4,7 +4,10 @@ import ArgumentParser
 struct ModelCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "model",
-    abstract: "Fetch, inspect and shrink models.",
-    subcommands: [ModelInfoCommand.self, ModelPullCommand.self, ModelQuantizeCommand.self]
+    abstract: "Fetch, inspect, shrink and average models.",
+    subcommands: [
+      ModelInfoCommand.self, ModelPullCommand.self, ModelQuantizeCommand.self,
+      ModelAverageCommand.self,
+    ]
   )
 }

@@ -39,8 +39,15 @@ struct TrainDataArguments: ParsableArguments {
 
 /// What `retort train` makes of texts.
 struct TrainModelArguments: ParsableArguments {
-  @Option(help: "bert-dot: cls or mean (default: what the start says). Never normalised.")
+  @Option(help: "bert-dot: cls or mean (default: what the start says).")
   var pooling: Pooling?
+
+  @Flag(
+    help: """
+      bert-dot: scale vectors to length 1, so that scores are cosines; meant for list-kl, listnet \
+      and infonce with a low --temperature (default: raw vectors, whatever the start says).
+      """)
+  var normalize = false
 
   @Option(help: "bert-dot: tokens of a query at most, special ones included.")
   var queryLength = 32
@@ -57,6 +64,7 @@ struct TrainModelArguments: ParsableArguments {
 
   func apply(to options: inout TrainingOptions) {
     options.pooling = pooling
+    options.normalize = normalize
     options.queryLength = queryLength
     options.passageLength = passageLength
     options.dropout = dropout

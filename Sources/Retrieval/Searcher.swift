@@ -1,3 +1,4 @@
+import DefaultEncoder
 import Formats
 import Lexical
 import Models
@@ -58,7 +59,8 @@ public final class Searcher: Sendable {
         "was built from vectors, not by a model: search it with vectors (--query-vectors)",
         path: index.path)
     }
-    let folder = model ?? built.path
+    var folder = model ?? built.path
+    if folder == DefaultEncoder.name { folder = try DefaultEncoder.folder() }
     guard FileSystem.kind(of: folder) == .folder else {
       throw RetortError(
         .missingInput,

@@ -92,6 +92,26 @@ import Testing
     }
   }
 
+  @Test func `vectors of length 1 are trained as such, and written so`() throws {
+    var options = options("unit", model: .bertDot, loss: .infoNCE)
+    options.normalize = true
+    options.temperature = 0.05
+    options.steps = 60
+    options.dropout = 0
+    options.learningRate = 3e-3
+    let report = try Trainer.train(options, quiet: true)
+    #expect(report.lastLoss < 0.7 * report.firstLoss)
+    let encoder = try TextEncoder(directory: options.output)
+    #expect(encoder.summary.normalize.value)
+    let vector = try encoder.encode(texts: ["king queen"], threads: 1)
+    let length: Float = vector.reduce(0) { $0 + $1 * $1 }
+    #expect(abs(length - 1) < 1e-5)
+    options.model = .bertCat
+    options.output += "-cat"
+    let error = #expect(throws: RetortError.self) { try Trainer.train(options, quiet: true) }
+    #expect(error?.message.contains("--normalize") == true)
+  }
+
   @Test func `threads do not change a byte`() throws {
     for threads in [1, 2, 3] {
       var options = options("t\(threads)")

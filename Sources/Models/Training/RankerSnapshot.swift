@@ -32,7 +32,8 @@ extension TrainableModel {
   /// What inference makes of the weights as they are now.
   package func snapshot() -> RankerSnapshot {
     RankerSnapshot(
-      transformer: transformer.packed(.float32), network: network?.packed, pooling: pooling)
+      transformer: transformer.packed(.float32), network: network?.packed, pooling: pooling,
+      normalizes: normalizes)
   }
 }
 
@@ -43,12 +44,16 @@ package struct RankerSnapshot: Sendable {
   fileprivate let transformer: Transformer
   fileprivate let network: CrossEncoderNetwork?
   fileprivate let pooling: Pooling
+  fileprivate let normalizes: Bool
   private let runner = MicroBatchRunner()
 
-  fileprivate init(transformer: Transformer, network: CrossEncoderNetwork?, pooling: Pooling) {
+  fileprivate init(
+    transformer: Transformer, network: CrossEncoderNetwork?, pooling: Pooling, normalizes: Bool
+  ) {
     self.transformer = transformer
     self.network = network
     self.pooling = pooling
+    self.normalizes = normalizes
   }
 
   /// The width of a vector.
@@ -58,7 +63,9 @@ package struct RankerSnapshot: Sendable {
   package func vectors(_ sequences: [[Int32]], threads: Int) throws(RetortError) -> [Float] {
     try runner.run(lengths: sequences.map(\.count), width: dimension, threads: threads) {
       ops, indices in
-      transformer.pooled(ops, RaggedBatch(indices.map { sequences[$0] }), by: pooling)
+      let pooled = transformer.pooled(
+        ops, RaggedBatch(indices.map { sequences[$0] }), by: pooling)
+      return normalizes ? ops.normalize(pooled) : pooled
     }
   }
 

@@ -72,9 +72,10 @@ extension TrainableModel {
       ]
     }
     try FileSystem.makeFolder(folder + "/1_Pooling")
+    var modules = [module(0, "Transformer", ""), module(1, "Pooling", "1_Pooling")]
+    if normalizes { modules.append(module(2, "Normalize", "2_Normalize")) }
     let contents: [(String, Any)] = [
-      // No Normalize: scores are inner products of raw vectors.
-      ("modules.json", [module(0, "Transformer", ""), module(1, "Pooling", "1_Pooling")]),
+      ("modules.json", modules),
       (
         "1_Pooling/config.json",
         [

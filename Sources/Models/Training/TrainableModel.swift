@@ -19,6 +19,8 @@ package struct TrainableModel: Sendable {
   package struct Options: Sendable {
     /// How token vectors become one (`bertDot`).
     package var pooling: Pooling?
+    /// Whether vectors are scaled to length 1 (`bertDot`).
+    package var normalizes = false
     /// Tokens of a query at most (`bertDot`).
     package var queryLength = 32
     /// Tokens of a passage, or of a query with its passage (`bertCat`), at most.
@@ -39,6 +41,8 @@ package struct TrainableModel: Sendable {
   package let passageLength: Int
   /// How token vectors become one.
   package let pooling: Pooling
+  /// Whether vectors are scaled to length 1.
+  package let normalizes: Bool
   /// What identifies the weights it started from.
   package let origin: String
   /// What was decided where files left room, one sentence each.
@@ -49,6 +53,7 @@ package struct TrainableModel: Sendable {
     var facts = ["model \(kind.rawValue)"]
     if kind == .bertDot {
       facts += ["pooling \(pooling.rawValue)", "query length \(queryLength)"]
+      if normalizes { facts.append("normalised") }
     }
     return facts + [
       "passage length \(passageLength)", "tokenizer \(tokenizer?.fingerprint ?? "none")",
@@ -91,14 +96,18 @@ package struct TrainableModel: Sendable {
     switch kind {
     case .bertDot:
       let decisions = try EncodingDecisions(
-        files, EncoderOptions(pooling: options.pooling, normalize: false))
+        files, EncoderOptions(pooling: options.pooling, normalize: options.normalizes))
       pooling = decisions.pooling.value
-      notes.append("\(pooling.rawValue) pooling (\(decisions.pooling.reason)), not normalised")
+      normalizes = options.normalizes
+      notes.append(
+        "\(pooling.rawValue) pooling (\(decisions.pooling.reason)), "
+          + (normalizes ? "scaled to length 1" : "not normalised"))
       network = nil
       parameters = transformer.parameters(prefix: "")
       kept = reader.pooler(configuration)
     case .bertCat:
       pooling = .cls
+      normalizes = false
       if let tokenizer {
         try CrossEncoder.checkTypes(of: tokenizer, against: configuration, directory)
       }
@@ -221,7 +230,8 @@ package struct TrainableModel: Sendable {
   /// The scores of the batch, [scores × 1].
   package func scores(_ ops: TapeOperators, _ batch: RankingBatch) -> Tape.Value {
     if let network { return network.forward(ops, batch.tokens) }
-    return ops.innerProducts(transformer.pooled(ops, batch.tokens, by: pooling), batch.pairs)
+    let pooled = transformer.pooled(ops, batch.tokens, by: pooling)
+    return ops.innerProducts(normalizes ? ops.normalize(pooled) : pooled, batch.pairs)
   }
 }
 
