@@ -103,7 +103,8 @@ struct CandidateSource {
     switch kind {
     case .words(let parameters):
       let hits = try index.searchWords(texts, k: depth, parameters: parameters, threads: threads)
-      return try completed(items, hits.map { Ranking(hits: $0) }) { place, selection throws(RetortError) in
+      return try completed(items, hits.map { Ranking(hits: $0) }) {
+        place, selection throws(RetortError) in
         try index.searchWords(
           [texts[place]], k: selection.count, parameters: parameters, among: selection)[0]
       }

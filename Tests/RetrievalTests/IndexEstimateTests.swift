@@ -61,7 +61,8 @@ import Testing
     #expect(result.standardOutput.contains("vectors 153.6 MB"))
     #expect(result.standardOutput.contains("encoding 17 min"))
     let words = try CLIRunner.run([
-      "index", "estimate", "--passages", "98712", "--dim", "384", "--text-bytes", "578", "--lexical",
+      "index", "estimate", "--passages", "98712", "--dim", "384", "--text-bytes", "578",
+      "--lexical",
     ])
     // 98,712 passages of nine collections, 578 bytes in the mean, took 7.9 MB.
     #expect(words.standardOutput.contains(", words 8.3 MB"), "\(words)")
