@@ -31,7 +31,9 @@ let package = Package(
       ]),
     .executableTarget(
       name: "RetortCLI",
-      dependencies: ["Retort", "Distillation", "Hub", "Platform", argumentParser, "CEdit"]),
+      dependencies: [
+        "Retort", "Distillation", "Mining", "Hub", "Platform", argumentParser, "CEdit",
+      ]),
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
       name: "RetortBench",
@@ -47,6 +49,11 @@ let package = Package(
     .target(
       name: "DefaultEncoder", dependencies: ["Platform"], resources: [.copy("Model")]),
     .target(name: "Reranking", dependencies: ["Retrieval", "Models", "Formats", "Platform"]),
+    .target(
+      name: "Mining",
+      dependencies: [
+        "Retrieval", "Evaluation", "Models", "Lexical", "Text", "Formats", "Platform",
+      ]),
     .target(
       name: "Retrieval",
       dependencies: [
@@ -97,6 +104,12 @@ let package = Package(
       name: "RerankingTests",
       dependencies: [
         "Reranking", "Indexing", "Distillation", "RetortCLI", "Models", "Formats", "TestSupport",
+      ]),
+    .testTarget(
+      name: "MiningTests",
+      dependencies: [
+        "Mining", "Indexing", "Retrieval", "RetortCLI", "Lexical", "Models", "Formats",
+        "TestSupport",
       ]),
     .testTarget(name: "RetortTests", dependencies: ["Retort", "TestSupport"]),
     .testTarget(

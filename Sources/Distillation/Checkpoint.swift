@@ -272,9 +272,13 @@ struct TrainingPlan: Codable, Equatable {
   /// Queries, passages and judgements of the validation; empty without one.
   var validation: String
 
-  init(_ options: TrainingOptions, _ model: some Ranker, data: String, validation: String) {
+  init(
+    _ options: TrainingOptions, _ model: some Ranker, data: String, validation: String,
+    inBatchTeacher: String?
+  ) {
     self.validation = validation
     self.options = options.deciding.map { "\($0.name) \($0.value)" }
+    if let inBatchTeacher { self.options.append("--in-batch-teacher \(inBatchTeacher)") }
     origin = model.origin
     identity = model.identity
     self.data = data

@@ -1,5 +1,5 @@
-/// The loss of TAS-Balanced: a teacher for pairs and one for the passages of the batch (Hofstätter et
-/// al. 2021, arXiv:2104.06967).
+/// The loss of TAS-Balanced: a teacher for pairs and one for the passages of the batch (Hofstätter
+/// et al. 2021, arXiv:2104.06967).
 ///
 /// L = Σᵢ (mᵢ − Mᵢ)²/B + λ · ½ (mean over i ≠ j of ((S⁺ᵢᵢ − S⁺ᵢⱼ) − (C⁺ᵢᵢ − C⁺ᵢⱼ))² and of
 /// ((S⁺ᵢᵢ − S⁻ᵢⱼ) − (C⁺ᵢᵢ − C⁻ᵢⱼ))²). The own negative belongs to the first term alone.
@@ -19,6 +19,23 @@ package enum DualTeacherLoss {
       self.positive = positive
       self.negative = negative
     }
+  }
+
+  /// The same over a list of scores a query: of the positive and the negative of every triple of
+  /// the batch, in their order (`PassageSharing.all`).
+  static func evaluate(
+    _ lists: [[Double]], inBatchTeacher teacher: Scores, margins: [Double], weight: Double
+  ) -> Loss.Evaluation {
+    let triples = lists.indices
+    let student = Scores(
+      positive: lists.map { list in triples.map { list[2 * $0] } },
+      negative: lists.map { list in triples.map { list[2 * $0 + 1] } })
+    let answer = evaluate(student, inBatchTeacher: teacher, margins: margins, weight: weight)
+    let gradient = zip(answer.gradient.positive, answer.gradient.negative).map {
+      positive, negative in
+      zip(positive, negative).flatMap { [$0, $1] }
+    }
+    return Loss.Evaluation(value: answer.value, gradient: gradient)
   }
 
   /// The loss, its parts, and its derivative with respect to the student's scores.

@@ -1,3 +1,4 @@
+import Models
 import Platform
 
 /// What a ranker is taught to make small.
@@ -41,6 +42,9 @@ public enum Loss: String, Sendable, Codable, CaseIterable {
 
   /// Whether queries are also scored with the passages of other queries of the batch.
   public var sharesPassages: Bool { self == .infoNCE }
+
+  /// Which passages of a batch a query is scored with.
+  var sharing: PassageSharing { sharesPassages ? .others : .own }
 
   /// A loss and its slope.
   package struct Evaluation: Sendable, Equatable {

@@ -13,8 +13,8 @@ package protocol Ranker: Sendable {
   /// What was decided where files left room, one sentence each.
   var notes: [String] { get }
 
-  /// Tokenises items; with `shared` every query is also scored with all other items' passages.
-  func batch(_ items: [RankingItem], shared: Bool, threads: Int) -> RankingBatch
+  /// Tokenises items; `sharing` says which passages of the batch a query is scored with.
+  func batch(_ items: [RankingItem], sharing: PassageSharing, threads: Int) -> RankingBatch
 
   /// The scores of the batch, [scores × 1], in the order of its lists.
   func scores(_ ops: TapeOperators, _ batch: RankingBatch) -> Tape.Value

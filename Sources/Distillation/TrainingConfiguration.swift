@@ -70,6 +70,8 @@ package enum TrainingConfiguration {
       "query-length": number(options.queryLength),
       "passage-length": number(options.passageLength), "dropout": number(options.dropout),
       "loss": text(options.loss.rawValue), "temperature": number(options.temperature),
+      "in-batch-teacher": text(options.inBatchTeacher),
+      "in-batch-weight": number(options.inBatchWeight),
       "batch-size": number(options.batchSize), "micro-batch": number(options.microBatch),
       "epochs": number(options.epochs), "steps": number(options.steps),
     ].merging(learning(options)) { $1 }.merging([
@@ -77,6 +79,8 @@ package enum TrainingConfiguration {
       "validation-candidates": text(validation.candidates),
       "validation-corpus": text(validation.corpus),
       "validation-sample": number(validation.sample),
+      "validation-baseline": text(validation.baseline),
+      "validation-queries": number(validation.queries), "validation-bins": number(validation.bins),
       "validation-depth": number(validation.depth), "validate-every": number(validation.every),
       "patience": number(validation.patience),
       "validation-measure": text(validation.target.rawValue),

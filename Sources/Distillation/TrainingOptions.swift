@@ -20,6 +20,10 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
 
   /// What is made small.
   package var loss = Loss.marginMSE
+  /// A ColBERT that scores all passages of a batch for every query; nil: none does.
+  package var inBatchTeacher: String?
+  /// The weight of what it teaches beside the loss of pairs.
+  package var inBatchWeight = 0.75
   /// T of the losses of lists.
   package var temperature = 1.0
   /// How token vectors become one; nil as the start has it.
@@ -94,6 +98,9 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
     while self.output.count > 1, self.output.hasSuffix("/") { self.output.removeLast() }
   }
 
+  /// Which passages of a batch a query is scored with.
+  var sharing: PassageSharing { inBatchTeacher == nil ? loss.sharing : .all }
+
   /// Whether queries and passages are named by ids.
   var namesIDs: Bool { collection != nil || queries != nil }
 
@@ -126,6 +133,12 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
       !(loss.sharesPassages && model == .bertCat),
       "the loss \(loss.rawValue) scores every query with every passage of the batch, which bert-cat "
         + "cannot afford; choose another, or train bert-dot")
+    try check(
+      inBatchTeacher == nil || (model == .bertDot && loss == .marginMSE),
+      "a teacher of the batch (--in-batch-teacher) stands beside --loss margin-mse, and teaches "
+        + "bert-dot alone; choose these, or leave it out")
+    try check(
+      inBatchWeight.isFinite && inBatchWeight >= 0, "the weight of the batch must not be negative")
     try inRange(batchSize, 1...65536, "the batch size")
     if let microBatch { try inRange(microBatch, 1...65536, "the micro-batch") }
     if let steps { try inRange(steps, 1...1_000_000_000, "the number of steps") }
@@ -161,7 +174,10 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
 
   /// The options that decide the weights, as a person reads them.
   var deciding: [(name: String, value: String)] {
-    [
+    // Runs of versions that knew no such teacher go on where there is none.
+    let teacher: [(name: String, value: String)] =
+      inBatchTeacher == nil ? [] : [("--in-batch-weight", "\(inBatchWeight)")]
+    return teacher + [
       ("--model", model.rawValue), ("--loss", loss.rawValue), ("--temperature", "\(temperature)"),
       ("--pooling", pooling?.rawValue ?? "as the start has it"),
       ("--normalize", normalize ? "yes" : "no"),

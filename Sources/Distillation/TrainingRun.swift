@@ -7,6 +7,7 @@ struct TrainingRun<Model: Ranker> {
   let model: Model
   let data: TrainingData
   let validation: Validation?
+  let inBatchTeacher: InBatchTeacher?
   let options: TrainingOptions
   let store: CheckpointStore
   let reporter: ProgressReporter
@@ -31,8 +32,10 @@ struct TrainingRun<Model: Ranker> {
     self.store = store
     self.reporter = reporter
     self.quiet = quiet
+    inBatchTeacher = try InBatchTeacher(options)
     plan = TrainingPlan(
-      options, model, data: data.digest, validation: validation?.digest ?? "")
+      options, model, data: data.digest, validation: validation?.digest ?? "",
+      inBatchTeacher: inBatchTeacher?.fingerprint)
     let wanted = (options.epochs * Double(data.count) / Double(options.batchSize)).rounded(.up)
     guard wanted < 1e12 else {
       throw RetortError(.usage, "\(options.epochs) epochs are more steps than can be counted")
@@ -131,7 +134,7 @@ struct TrainingRun<Model: Ranker> {
     let triples = sampler.batch(number, size: options.batchSize)
     gradients.clear(threads: options.threads)
     let group =
-      options.loss.sharesPassages
+      options.sharing != .own
       ? triples.count : min(options.microBatch ?? triples.count, triples.count)
     var loss = 0.0
     var tokens = 0
@@ -166,8 +169,8 @@ struct TrainingRun<Model: Ranker> {
   private mutating func pass(
     _ triples: [Int], share: Double, part: Int
   ) throws(RetortError) -> (loss: Double, tokens: Int) {
-    let batch = model.batch(
-      triples.map(data.item), shared: options.loss.sharesPassages, threads: options.threads)
+    let items = triples.map(data.item)
+    let batch = model.batch(items, sharing: options.sharing, threads: options.threads)
     let step = UInt64(cursor.step) << 16 | UInt64(part)
     let tape = Tape(
       model.parameters, gradients: gradients, memory: memory,
@@ -175,10 +178,17 @@ struct TrainingRun<Model: Ranker> {
         hidden: options.dropout, attention: options.dropout, seed: options.seed, step: step))
     let scores = model.scores(TapeOperators(tape), batch)
     let values = scores.matrix.values
-    let evaluation = options.loss.evaluate(
-      batch.lists.map { $0.map { Double(values[$0]) } },
-      teacher: options.loss.needsTeacher ? triples.map(data.teacher) : [],
-      temperature: options.temperature)
+    let lists = batch.lists.map { $0.map { Double(values[$0]) } }
+    let evaluation: Loss.Evaluation
+    if let inBatchTeacher {
+      evaluation = DualTeacherLoss.evaluate(
+        lists, inBatchTeacher: try inBatchTeacher.scores(items), margins: triples.map(data.margin),
+        weight: options.inBatchWeight)
+    } else {
+      evaluation = options.loss.evaluate(
+        lists, teacher: options.loss.needsTeacher ? triples.map(data.teacher) : [],
+        temperature: options.temperature)
+    }
     tape.backward(
       from: scores,
       seed: Matrix(

@@ -89,6 +89,11 @@ package final class LineReader {
     return try body(bytes.span)
   }
 
+  /// The current line, without its end.
+  package var text: String {
+    withLine { line in line.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) } }
+  }
+
   /// An error about the current line.
   package func error(_ message: String) -> RetortError {
     RetortError(.badData, message, path: name, at: .line(lineNumber))

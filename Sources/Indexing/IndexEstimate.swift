@@ -11,6 +11,8 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
   public var passages, dimension, m, efConstruction, textBytes: Int
   /// Bytes on disk by file.
   public var vectors, graph, texts: Int
+  /// Bytes on disk of the words' inverted file; 0 for an index that is not searched by words.
+  public var words: Int
   /// Bytes on disk; while passages are encoded, their vectors and texts are there twice.
   public var disk, diskWhileBuilding: Int
   /// Bytes of memory while the index is built, without the encoder.
@@ -23,10 +25,13 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
 
   /// The estimate for `passages` vectors of `dimension` components.
   ///
-  /// - Parameter textBytes: UTF-8 bytes of a text in the mean; 0 for vectors without texts.
+  /// - Parameters:
+  ///   - textBytes: UTF-8 bytes of a text in the mean; 0 for vectors without texts.
+  ///   - lexical: whether the index is to be searched by words, too.
   /// - Throws: `.usage` for numbers that no index can have.
   public init(
-    passages: Int, dimension: Int, m: Int = 16, efConstruction: Int = 200, textBytes: Int = 400
+    passages: Int, dimension: Int, m: Int = 16, efConstruction: Int = 200, textBytes: Int = 400,
+    lexical: Bool = false
   ) throws(RetortError) {
     try HNSWParameters(m: m, efConstruction: efConstruction).validate()
     guard (1..<(1 << 31)).contains(passages) else {
@@ -39,6 +44,9 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
     }
     guard (0...(1 << 20)).contains(textBytes) else {
       throw RetortError(.usage, "texts of \(textBytes) bytes: must lie in 0...1048576")
+    }
+    guard !lexical || textBytes > 0 else {
+      throw RetortError(.usage, "words are those of texts; without texts leave --lexical out")
     }
     self.passages = passages
     self.dimension = dimension
@@ -64,14 +72,18 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
       + Self.header
     // English in blocks of 16 KiB, an id, and two tables of 8 bytes.
     texts = Int(count * (Double(textBytes) * 0.6 + 22)) + Self.header
-    disk = vectors + graph + texts
+    // Seven collections of English took 35 bytes a passage (texts of 153 bytes) to 199 (of 1,593).
+    words = lexical ? Int(count * (15 + 0.12 * Double(textBytes))) + Self.header : 0
+    disk = vectors + graph + texts + words
     diskWhileBuilding = disk + vectors + passages * (textBytes + 16)
     let row = Double(2 * m + m / 2 + 1) * 4
-    memoryWhileBuilding = 64 << 20 + Int(count * (row + code + 200))
+    // While words are inverted, three bytes a term, of which ten bytes of text hold one.
+    let terms = lexical ? count * 0.3 * Double(textBytes) : 0
+    memoryWhileBuilding = 64 << 20 + Int(count * (row + code + 200) + terms)
     let upperRow = Double(m + 1) * 4 / Double(m - 1)
     let searchRow = Double(2 * m + 1) * 4
     searchMemory = Int(count * (searchRow + upperRow))
-    searchMappings = vectors + Int(count * (code + bits / 8))
+    searchMappings = vectors + Int(count * (code + bits / 8)) + words
     // 100,000 × 384 at M 16 and efConstruction 200: 25 seconds of one thread.
     let pace = 130e-6 + 0.31e-6 * Double(dimension)
     graphSeconds =

@@ -6,13 +6,14 @@ final class PostingCursor {
   private let weight: Float
   private let lengths: PassageLengths
   private let postings: PostingBlocks
+  // Checks of exclusive access would cost every look-up; a cursor is one thread's.
   /// What a block's passages score at most.
-  private var bounds: [UInt32] = []
+  @exclusivity(unchecked) private var bounds: [UInt32] = []
   /// The first block that may hold what is yet to come.
-  private var block = 0
+  @exclusivity(unchecked) private var block = 0
   /// The block that is unpacked, and the next of its postings.
-  private var unpacked = -1
-  private var place = 0
+  @exclusivity(unchecked) private var unpacked = -1
+  @exclusivity(unchecked) private var place = 0
   private let passages: UnsafeMutablePointer<UInt32>
   private let counts: UnsafeMutablePointer<UInt32>
 
@@ -68,18 +69,24 @@ final class PostingCursor {
     while block < postings.blocks.count, postings.blocks[block].last < passage { block += 1 }
   }
 
-  /// What passages of `window` score at most; windows must ascend.
-  func bound(in window: Range<Int>) -> UInt32 {
+  /// What passages of `window` score at most, and how many there are if a block's are spread evenly;
+  /// windows must ascend.
+  func outlook(in window: Range<Int>) -> (bound: UInt32, postings: Int) {
     skip(to: window.lowerBound)
     var bound: UInt32 = 0
+    var count = 0
     var next = block
-    while next < postings.blocks.count {
-      if next > 0, postings.blocks[next - 1].last + 1 >= window.upperBound { break }
+    var start = next > 0 ? postings.blocks[next - 1].last + 1 : 0
+    while next < postings.blocks.count, start < window.upperBound {
       bound = max(bound, bounds[next])
-      if postings.blocks[next].last + 1 >= window.upperBound { break }
+      let end = postings.blocks[next].last + 1
+      let inside = min(end, window.upperBound) - max(start, window.lowerBound)
+      let all = postings.blocks[next].count
+      count += inside == end - start ? all : all * inside / (end - start)
+      start = end
       next += 1
     }
-    return bound
+    return (bound, count)
   }
 
   /// What `passage` scores at most.

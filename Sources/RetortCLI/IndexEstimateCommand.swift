@@ -9,7 +9,8 @@ struct IndexEstimateCommand: ParsableCommand {
     discussion: """
       Vectors and tables follow from the format; links and texts are estimated from real collections. \
       Linking was timed on an AMD EPYC of the Zen 3 generation; the time of encoding is predicted \
-      where --rate says how fast the encoder is (`retort index build` reports it).
+      where --rate says how fast the encoder is (`retort index build` reports it). --lexical adds what \
+      searches by words need, for texts of English.
 
         retort index estimate --passages 8841823 --dim 384 --text-bytes 330 --rate 100
       """)
@@ -29,6 +30,9 @@ struct IndexEstimateCommand: ParsableCommand {
   @Option(help: "UTF-8 bytes of a text in the mean; 0: there are no texts.")
   var textBytes = 400
 
+  @Flag(help: "Count lexical data (`retort index build --lexical`).")
+  var lexical = false
+
   @Option(help: "Passages encoded a second.")
   var rate: Double?
 
@@ -47,11 +51,12 @@ struct IndexEstimateCommand: ParsableCommand {
     try runReportingErrors {
       let estimate = try IndexEstimate(
         passages: passages, dimension: dimension, m: m, efConstruction: efConstruction,
-        textBytes: textBytes)
+        textBytes: textBytes, lexical: lexical)
       if json { return try printJSON(estimate) }
       print(
         "disk:      \(megabytes(estimate.disk)): vectors \(megabytes(estimate.vectors)), graph and "
-          + "codes \(megabytes(estimate.graph)), texts \(megabytes(estimate.texts))")
+          + "codes \(megabytes(estimate.graph)), texts \(megabytes(estimate.texts))"
+          + (lexical ? ", words \(megabytes(estimate.words))" : ""))
       print("           \(megabytes(estimate.diskWhileBuilding)) while it is built")
       print("memory:    building \(megabytes(estimate.memoryWhileBuilding)), without the encoder")
       print(

@@ -10,8 +10,7 @@ struct RetortCommand: AsyncParsableCommand {
     subcommands: [
       IndexCommand.self, EncodeCommand.self, SearchCommand.self, EvalCommand.self,
       RecallCommand.self, RerankCommand.self, TeachCommand.self, EnsembleCommand.self,
-      TrainCommand.self,
-      ModelCommand.self,
+      TrainCommand.self, MineCommand.self, ModelCommand.self,
     ]
   )
 }

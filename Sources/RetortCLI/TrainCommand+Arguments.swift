@@ -78,6 +78,17 @@ struct TrainLearningArguments: ParsableArguments {
       "What is made small: " + Loss.allCases.map(\.rawValue).joined(separator: ", ") + "."))
   var loss = Loss.marginMSE
 
+  @Option(
+    help: """
+      A second teacher beside margin-mse, a ColBERT folder: bert-dot learns its margins between each \
+      query's positive and all other passages of the batch, too (TAS-Balanced). Not split by \
+      --micro-batch.
+      """)
+  var inBatchTeacher: String?
+
+  @Option(help: "The weight of what the second teacher says of the batch.")
+  var inBatchWeight = 0.75
+
   @Option(help: "The temperature of list-kl, listnet and infonce.")
   var temperature = 1.0
 
@@ -147,8 +158,10 @@ struct TrainLearningArguments: ParsableArguments {
       """)
   var marginBins = 0
 
-  func apply(to options: inout TrainingOptions) {
+  func apply(to options: inout TrainingOptions) throws {
     options.loss = loss
+    options.inBatchTeacher = try inBatchTeacher.map { absolutePath(try modelFolder($0)) }
+    options.inBatchWeight = inBatchWeight
     options.temperature = temperature
     options.batchSize = batchSize
     options.microBatch = microBatch
@@ -193,7 +206,24 @@ struct TrainValidationArguments: ParsableArguments {
     help: "The reduced corpus: all judged passages and so many others, chosen by --seed.")
   var validationSample = 10_000
 
-  @Option(help: "Candidates of a query, from the top.")
+  @Option(
+    help: """
+      A run that answers these queries: draw queries evenly over what it is worth for them, and let \
+      the reduced corpus be its best passages and all judged ones.
+      """)
+  var validationBaseline: String?
+
+  @Option(help: "With --validation-baseline: queries to draw.")
+  var validationQueries = 4000
+
+  @Option(
+    help: """
+      With --validation-baseline: bins of equal width over its --validation-measure, each of which \
+      gives the same number of queries.
+      """)
+  var validationBins = 5
+
+  @Option(help: "Candidates of a query, or passages of the baseline, from the top.")
   var validationDepth = 100
 
   @Option(help: "Steps between validations; there is one before the first step and one at the end.")
@@ -211,6 +241,9 @@ struct TrainValidationArguments: ParsableArguments {
     options.validation.candidates = validationCandidates
     options.validation.corpus = validationCorpus
     options.validation.sample = validationSample
+    options.validation.baseline = validationBaseline
+    options.validation.queries = validationQueries
+    options.validation.bins = validationBins
     options.validation.depth = validationDepth
     options.validation.every = validateEvery
     options.validation.patience = patience

@@ -100,7 +100,7 @@ struct TrainCommand: ParsableCommand {
       output: absolutePath(try named(output, "output")))
     data.apply(to: &options)
     network.apply(to: &options)
-    learning.apply(to: &options)
+    try learning.apply(to: &options)
     validation.apply(to: &options)
     options.checkpointEvery = checkpointEvery
     options.threads = threading.threads

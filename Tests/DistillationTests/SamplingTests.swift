@@ -1,4 +1,5 @@
 import Distillation
+import Evaluation
 import Formats
 import Models
 import Platform
@@ -9,21 +10,21 @@ import Testing
 @Suite struct SamplingTests {
   @Test func `bins have equal width, and the largest margin lies in the last`() {
     let margins = [0.0, 0.99, 1, 5, 9.99, 10, -0.0]
-    #expect(MarginBins.places(margins, count: 10) == [0, 0, 1, 5, 9, 9, 0])
-    #expect(MarginBins.places([3, 3, 3], count: 10) == [0, 0, 0])
-    #expect(MarginBins.places([-2], count: 10) == [0])
-    #expect(MarginBins.places([], count: 10).isEmpty)
-    #expect(MarginBins.places([-1, 4, 9], count: 1) == [0, 0, 0])
+    #expect(EqualWidthBins.places(margins, count: 10) == [0, 0, 1, 5, 9, 9, 0])
+    #expect(EqualWidthBins.places([3, 3, 3], count: 10) == [0, 0, 0])
+    #expect(EqualWidthBins.places([-2], count: 10) == [0])
+    #expect(EqualWidthBins.places([], count: 10).isEmpty)
+    #expect(EqualWidthBins.places([-1, 4, 9], count: 1) == [0, 0, 0])
     // Widths that round: an eleventh bin must not appear.
     var random = SplitMix64(seed: 5)
     for _ in 0..<200 {
       let margins = (0..<20).map { _ in random.normal() * 1e-3 + 7 }
-      let places = MarginBins.places(margins, count: 10)
+      let places = EqualWidthBins.places(margins, count: 10)
       #expect(places.allSatisfy { (0..<10).contains($0) })
       #expect(places[margins.indices.max { margins[$0] < margins[$1] } ?? 0] == 9)
       #expect(places[margins.indices.min { margins[$0] < margins[$1] } ?? 0] == 0)
     }
-    #expect(MarginBins.places([0, .leastNonzeroMagnitude], count: 10) == [0, 0])
+    #expect(EqualWidthBins.places([0, .leastNonzeroMagnitude], count: 10) == [0, 0])
   }
 
   /// 3 clusters of 8, 2 and 1 queries; every query has a bin of 9 triples and one of a single one.

@@ -307,6 +307,79 @@ import Testing
     #expect(try Trainer.train(twice, quiet: true).validation == whole.validation)
   }
 
+  @Test func `a baseline's bins have equal shares, and small ones give what they have`() {
+    // 100 queries at 0, 6 at 0.5, 30 at 1.
+    let queries: [(id: String, value: Double)] = (0..<136).map {
+      ("q\($0)", $0 < 100 ? 0 : $0 < 106 ? 0.5 : 1)
+    }
+    let drawn = ValidationBaseline.draw(queries, count: 53, bins: 5, seed: 1)
+    #expect(drawn.shares == [10, 0, 6, 0, 10] && drawn.places.count == 26)
+    #expect(drawn.places == drawn.places.sorted() && Set(drawn.places).count == 26)
+    // The same queries, in whatever order they come.
+    let backward = ValidationBaseline.draw(queries.reversed(), count: 53, bins: 5, seed: 1)
+    #expect(Set(backward.places.map { 135 - $0 }) == Set(drawn.places))
+    #expect(ValidationBaseline.draw(queries, count: 53, bins: 5, seed: 2).places != drawn.places)
+    #expect(ValidationBaseline.draw(queries, count: 999, bins: 5, seed: 1).places.count == 136)
+    #expect(ValidationBaseline.draw([], count: 10, bins: 5, seed: 1).places.isEmpty)
+  }
+
+  @Test func `a baseline chooses queries and passages of the reduced corpus`() throws {
+    // Ranks the positive of even queries first, and that of odd ones not at all.
+    let lines = (12..<24).map { query in
+      let best = query % 2 == 0 ? "p\(query)" : "n\(query)"
+      return "q\(query) Q0 \(best) 1 2 x\nq\(query) Q0 n\(query - 12) 2 1 x\n"
+    }
+    let baseline = try folder.file("baseline.trec", lines.joined())
+    let qrels = try Qrels(path: folder.path + "/qrels.txt")
+    var options = options("drawn")
+    options.validation.baseline = baseline
+    options.validation.queries = 4
+    options.validation.bins = 2
+    options.validation.depth = 2
+    let all = try readQueries(path: folder.path + "/topics.tsv").suffix(12)
+    let drawn = try ValidationBaseline(
+      run: baseline, options.validation, qrels: qrels, queries: Array(all), seed: options.seed)
+    let numbers = drawn.queries.compactMap { Int($0.id.dropFirst()) }
+    #expect(numbers.count == 4 && numbers.count { $0 % 2 == 0 } == 2)
+    #expect(drawn.summary == "4 of 12 queries, by the baseline's ndcg@10 from low to high 2, 2")
+    let best = numbers.map { $0 % 2 == 0 ? "p\($0)" : "n\($0)" }
+    #expect(drawn.passages == Set((best + numbers.map { "n\($0 - 12)" }).map(ByteKey.init)))
+
+    let report = try Trainer.train(options, quiet: true)
+    let corpus = Set(numbers.flatMap { ["p\($0)", "n\($0)", "n\($0 - 12)"] })
+    let texts = Self.texts(24)
+    let encoder = try TextEncoder(directory: options.output)
+    func vector(_ id: String) throws -> [Float] {
+      let text = texts[Int(id.dropFirst()) ?? 0]
+      let passage = id.hasPrefix("p") ? text.positive : text.negative
+      return try encoder.encode(texts: [id.hasPrefix("q") ? text.query : passage], threads: 1)
+    }
+    var reciprocal = 0.0
+    for number in numbers {
+      let query = try vector("q\(number)")
+      let scores = try corpus.map { id in
+        (id, zip(query, try vector(id)).reduce(Float(0)) { $0 + $1.0 * $1.1 })
+      }
+      let own = try #require(scores.first { $0.0 == "p\(number)" }).1
+      let rank = scores.count { $0.1 > own } + 1
+      reciprocal += rank <= 10 ? 0.25 / Double(rank) : 0
+    }
+    #expect(abs((report.validation?.mrr10 ?? 0) - reciprocal) < 1e-6)
+
+    options.output = folder.path + "/refused"
+    options.validation.bins = 5
+    #expect(message(options).contains("raise --validation-queries"))
+    options.validation.bins = 2
+    options.validation.candidates = baseline
+    #expect(message(options).contains("give --validation-baseline or --validation-candidates"))
+    options.validation.candidates = nil
+    options.validation.baseline = try folder.file("foreign.trec", "z Q0 p1 1 1 x\n")
+    #expect(message(options).contains("answers none of the validation's queries"))
+    options.validation.baseline = try folder.file(
+      "lost.trec", (12..<24).map { "q\($0) Q0 nobody 1 1 x\n" }.joined())
+    #expect(message(options).contains("judged and chosen passages of the validation are not in"))
+  }
+
   @Test func `the command validates, and says which weights it wrote`() throws {
     let arguments = [
       "train", "--model", "bert-dot", "--init", folder.path + "/start", "--triples",

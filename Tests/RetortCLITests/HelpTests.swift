@@ -9,7 +9,7 @@ import Testing
     ["index", "merge"],
     ["index", "export"], ["index", "estimate"], ["index", "info"], ["index", "verify"], ["encode"],
     ["search"], ["eval"],
-    ["recall"], ["rerank"], ["teach"], ["ensemble"], ["train"],
+    ["recall"], ["rerank"], ["teach"], ["ensemble"], ["train"], ["mine"],
     ["model", "info"], ["model", "pull"], ["model", "quantize"],
   ]
 

@@ -1,6 +1,7 @@
 import Foundation
 import Indexing
 import Platform
+import Retrieval
 import TestSupport
 import Testing
 
@@ -135,6 +136,38 @@ import Testing
       try ranked("--lexical", "--filter-ids", ids).map(\.id) == [words[5].id, words[9].id])
     let told = try search(question, "--lexical", "--filter-ids", ids)
     #expect(told.standardError.contains("2 of 400 passages, found by their words"), "\(told)")
+  }
+
+  @Test func `killed at any moment, an addition leaves the index as it was and is repeated`() throws
+  {
+    func search(_ path: String) throws -> String {
+      try CLIRunner.run(["search", path, question, "--quiet", "-k", "5"]).standardOutput
+    }
+    func lexical(_ path: String) throws -> [UInt8] {
+      let files = try PassageIndex(path: path).manifest.segments.first?.files
+      return try FileSystem.read(path + "/" + (try #require(files?["lexical"]).name))
+    }
+    let before = try search(index)
+    let files = try contents(of: index)
+    #expect(try addLexical("--quiet").exitCode == 0)
+    let expected = try lexical(index)
+    var kills = 0
+    for file in ["building/lock", "building/lexical-000001.seg", "segments/000002"] {
+      let path = folder.path + "/killed-" + file.replacing("/", with: "-")
+      for (name, bytes) in files where !name.hasSuffix("/") {
+        try folder.file(String(path.dropFirst(folder.path.count + 1)) + "/" + name, bytes)
+      }
+      let addition = try CLIRunner.start(["index", "add-lexical", path, "--quiet"])
+      _ = addition.wait { FileSystem.kind(of: path + "/" + file) != .nothing }
+      addition.send(SIGKILL)
+      if try addition.wait().signal == SIGKILL { kills += 1 }
+      #expect(try search(path) == before, "\(file)")
+      let again = try CLIRunner.run(["index", "add-lexical", path, "--quiet"])
+      #expect(again.exitCode == 0, "\(file): \(again)")
+      #expect(try lexical(path) == expected, "\(file)")
+      #expect(try CLIRunner.run(["index", "verify", path]).exitCode == 0, "\(file)")
+    }
+    #expect(kills > 0, "the additions were too fast to be killed")
   }
 
   private static let refused: [[String]] = [

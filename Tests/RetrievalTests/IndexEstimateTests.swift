@@ -30,9 +30,17 @@ import Testing
       try IndexEstimate(passages: 200_000, dimension: 384),
       try IndexEstimate(passages: 100_000, dimension: 768),
       try IndexEstimate(passages: 100_000, dimension: 384, m: 32),
+      try IndexEstimate(passages: 100_000, dimension: 384, textBytes: 700),
     ] {
-      #expect(more.disk > usual.disk && more.graphSeconds > usual.graphSeconds)
+      #expect(more.disk > usual.disk && more.graphSeconds >= usual.graphSeconds)
       #expect(more.memoryWhileBuilding >= usual.memoryWhileBuilding)
+    }
+    let words = try IndexEstimate(passages: 100_000, dimension: 384, lexical: true)
+    #expect(usual.words == 0 && words.disk == usual.disk + words.words)
+    #expect(words.searchMappings == usual.searchMappings + words.words)
+    #expect(words.memoryWhileBuilding > usual.memoryWhileBuilding)
+    #expect(throws: RetortError.self) {
+      try IndexEstimate(passages: 10, dimension: 4, textBytes: 0, lexical: true)
     }
   }
 
@@ -52,6 +60,12 @@ import Testing
     #expect(result.exitCode == 0)
     #expect(result.standardOutput.contains("vectors 153.6 MB"))
     #expect(result.standardOutput.contains("encoding 17 min"))
+    let words = try CLIRunner.run([
+      "index", "estimate", "--passages", "98712", "--dim", "384", "--text-bytes", "578",
+      "--lexical",
+    ])
+    // 98,712 passages of nine collections, 578 bytes in the mean, took 7.9 MB.
+    #expect(words.standardOutput.contains(", words 8.3 MB"), "\(words)")
     let json = try CLIRunner.run([
       "index", "estimate", "--passages", "100000", "--dim", "384", "--json",
     ])

@@ -61,7 +61,7 @@ struct Validation: Sendable {
       task = .pairs(model.tokens(pairs: pairs, threads: threads), lists: lists)
       what = "\(pairs.count) candidates"
     }
-    summary = "\(queryIDs.count) queries over \(what)"
+    summary = (texts.drawn ?? "\(queryIDs.count) queries") + " over \(what)"
   }
 
   /// Ranks with the model's weights as they are now; the same for every number of threads.

@@ -12,14 +12,21 @@ package struct ValidationOptions: Sendable, Codable, Equatable {
   package var qrels: String?
   /// The queries' texts.
   package var topics: String?
-  /// Passages to rank for each query: `qid TAB pid TAB query TAB passage`, or a run. Nil: all of the
-  /// reduced corpus.
+  /// Passages to rank for each query: `qid TAB pid TAB query TAB passage`, or a run. Nil: all of
+  /// the reduced corpus.
   package var candidates: String?
   /// The passages' texts; nil: those that training reads.
   package var corpus: String?
   /// Passages of the reduced corpus beside the judged ones.
   package var sample = 10_000
-  /// Candidates of a query that are ranked, from the top.
+  /// A run that chooses queries and passages of the reduced corpus; nil: all queries, any passages.
+  package var baseline: String?
+  /// With a baseline: queries that are drawn.
+  package var queries = 4000
+  /// With a baseline: bins of its measure that they are drawn from in equal shares.
+  package var bins = 5
+  /// Candidates of a query that are ranked, or the baseline's passages that are taken, from the
+  /// top.
   package var depth = 100
   /// Steps between validations.
   package var every = 1000
@@ -39,7 +46,7 @@ package struct ValidationOptions: Sendable, Codable, Equatable {
     }
     guard qrels != nil else {
       return try check(
-        topics == nil && candidates == nil && corpus == nil && patience == 0,
+        topics == nil && candidates == nil && corpus == nil && baseline == nil && patience == 0,
         "validation needs judgements; give --validation-qrels, or leave the other options of "
           + "validation out")
     }
@@ -58,11 +65,21 @@ package struct ValidationOptions: Sendable, Codable, Equatable {
       candidates != nil || corpus != nil || options.collection != nil,
       "validation by retrieval needs passages; give --validation-corpus, or rank candidates "
         + "(--validation-candidates)")
+    try check(
+      baseline == nil || candidates == nil,
+      "a baseline chooses a reduced corpus, candidates are ranked without one; give "
+        + "--validation-baseline or --validation-candidates")
+    try check(baseline != "-", "give --validation-baseline a file")
+    try check(
+      baseline == nil || queries >= bins,
+      "\(queries) queries cannot come from \(bins) bins; raise --validation-queries")
     let ranges: [(value: Int, range: ClosedRange<Int>, name: String)] = [
       (every, 1...1_000_000_000, "the distance of validations"),
       (patience, 0...1_000_000_000, "the patience"),
       (sample, 0...100_000_000, "the number of sampled passages"),
       (depth, 1...1_000_000, "the depth of candidates"),
+      (queries, 1...100_000_000, "the number of validation queries"),
+      (bins, 1...10_000, "the number of validation bins"),
     ]
     for (value, range, name) in ranges {
       try check(
@@ -74,7 +91,11 @@ package struct ValidationOptions: Sendable, Codable, Equatable {
   /// The options that decide which weights are written, as a person reads them.
   var deciding: [(name: String, value: String)] {
     func value(_ text: String) -> String { isWanted ? text : "without validation" }
-    return [
+    // Runs of versions that knew no baseline go on where there is none.
+    let drawn: [(name: String, value: String)] =
+      baseline == nil
+      ? [] : [("--validation-queries", "\(queries)"), ("--validation-bins", "\(bins)")]
+    return drawn + [
       ("--validate-every", value("\(every)")), ("--patience", value("\(patience)")),
       ("--validation-measure", value(target.rawValue)),
       ("--validation-sample", value("\(sample)")), ("--validation-depth", value("\(depth)")),

@@ -14,6 +14,8 @@ struct ValidationTexts {
   private(set) var qrels: Qrels
   /// What the user should know, one sentence each.
   private(set) var warnings: [String] = []
+  /// How a baseline chose the queries; nil without one.
+  private(set) var drawn: String?
 
   /// Reads what the options name.
   init(_ options: TrainingOptions) throws(RetortError) {
@@ -29,7 +31,16 @@ struct ValidationTexts {
         ? readCandidates(candidates, options, counts) : readRun(candidates, options, counts)
     } else {
       queries = try Self.topics(options).filter { counts($0.id) }
-      try readReducedCorpus(options)
+    }
+    let left = relevant.queryIDs.count(where: counts) - queries.count
+    if validation.candidates == nil {
+      var wanted: Set<ByteKey> = []
+      if let path = validation.baseline {
+        let baseline = try ValidationBaseline(
+          run: path, validation, qrels: relevant, queries: queries, seed: options.seed)
+        (queries, wanted, drawn) = (baseline.queries, baseline.passages, baseline.summary)
+      }
+      try readReducedCorpus(options, wanted)
     }
     guard !queries.isEmpty, !passages.isEmpty else {
       throw RetortError(
@@ -37,7 +48,6 @@ struct ValidationTexts {
         "leaves no query to validate with: none has both a relevant passage here and a text or "
           + "candidates; name files that belong together", path: path)
     }
-    let left = relevant.queryIDs.count(where: counts) - queries.count
     if left > 0 {
       warnings.append(
         "\(left) judged \(left == 1 ? "query has" : "queries have") no text or no candidates and "
@@ -72,7 +82,8 @@ struct ValidationTexts {
 
   // MARK: Candidates
 
-  /// Whether lines are those of MS MARCO's candidates, not of a run: four columns, the first line's.
+  /// Whether lines are those of MS MARCO's candidates, not of a run: four columns, the first
+  /// line's.
   private static func holdsTexts(_ path: String) throws(RetortError) -> Bool {
     let lines = try LineReader(path: path)
     guard try lines.next() else {
@@ -145,10 +156,14 @@ struct ValidationTexts {
 
   // MARK: Retrieval
 
-  /// All judged passages of the queries, and a sample of the others: those with the smallest hashes
-  /// of seed and id, so that it depends neither on the corpus' order nor on the rest of it.
-  private mutating func readReducedCorpus(_ options: TrainingOptions) throws(RetortError) {
-    var judged: Set<ByteKey> = []
+  /// All judged passages of the queries, and those that a baseline chose or else a sample of the
+  /// others: those with the smallest hashes of seed and id, so that it depends neither on the
+  /// corpus' order nor on the rest of it.
+  private mutating func readReducedCorpus(
+    _ options: TrainingOptions, _ chosen: Set<ByteKey>
+  ) throws(RetortError) {
+    var judged = chosen
+    let sample = options.validation.baseline == nil ? options.validation.sample : 0
     for query in queries {
       for (document, _) in qrels.judgements(for: query.id) ?? [] {
         judged.insert(ByteKey(document))
@@ -165,24 +180,23 @@ struct ValidationTexts {
         defer { last = other.hash }
         return other.hash == last
       }
-      if others.count > options.validation.sample {
-        others.removeLast(others.count - options.validation.sample)
-      }
+      if others.count > sample { others.removeLast(others.count - sample) }
     }
     let corpus = try Self.corpus(options)
     while let passage = try corpus.next() {
       if corpus.passagesRead % 4096 == 0 { try Interruption.check() }
       if judged.remove(ByteKey(passage.id)) != nil {
         passages.append(passage)
-      } else if options.validation.sample > 0, !known.contains(ByteKey(passage.id)) {
+      } else if sample > 0, !known.contains(ByteKey(passage.id)) {
         others.append((Hashing.hash128(Array(passage.id.utf8), seed: options.seed), passage))
-        if others.count >= 2 * options.validation.sample + 1024 { trim() }
+        if others.count >= 2 * sample + 1024 { trim() }
       }
     }
     trim()
     passages += others.map(\.passage)
     for line in corpus.badLineReport { warnings.append("validation: skipped " + line) }
-    try checkUnknown(judged.count, of: wanted, "judged passages", options)
+    let what = chosen.isEmpty ? "judged passages" : "judged and chosen passages"
+    try checkUnknown(judged.count, of: wanted, what, options)
   }
 
   private mutating func checkUnknown(

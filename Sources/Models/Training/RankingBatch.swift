@@ -14,6 +14,16 @@ package struct RankingItem: Sendable {
   }
 }
 
+/// Which passages of a batch a query is scored with.
+package enum PassageSharing: Sendable {
+  /// Its own.
+  case own
+  /// Its own, then those of other items, but for its positive one, which is no negative of itself.
+  case others
+  /// Those of all items, in their order.
+  case all
+}
+
 /// Items as token ids, and where their scores are.
 package struct RankingBatch: Sendable {
   /// All sequences of the forward pass.

@@ -129,8 +129,10 @@ package struct TrainableModel: Sendable {
 
   /// Tokenises items on `threads` threads.
   ///
-  /// With `shared` every query is also scored with the passages of all other items.
-  package func batch(_ items: [RankingItem], shared: Bool, threads: Int) -> RankingBatch {
+  /// `sharing` says which passages of the batch a query is scored with.
+  package func batch(
+    _ items: [RankingItem], sharing: PassageSharing, threads: Int
+  ) -> RankingBatch {
     guard let tokenizer else { return RankingBatch() }
     let encoded = OrderedResults<(query: TokenizedText?, passages: [Sequence])>(count: items.count)
     parallelFor(items.count, threads: threads) { number, _ in
@@ -154,17 +156,17 @@ package struct TrainableModel: Sendable {
           ))
       }
     }
-    return batch(encoded.values, shared: shared)
+    return batch(encoded.values, sharing)
   }
 
   /// A batch of sequences of ids: for every item its query (ignored by `bertCat`) and passages.
   package func batch(
-    ids items: [(query: [Int32], passages: [[Int32]])], shared: Bool = false
+    ids items: [(query: [Int32], passages: [[Int32]])], sharing: PassageSharing = .own
   ) -> RankingBatch {
     batch(
       items.map { item in
         (TokenizedText(ids: item.query, isTruncated: false), item.passages.map { Sequence($0) })
-      }, shared: shared)
+      }, sharing)
   }
 
   private struct Sequence: Sendable {
@@ -185,7 +187,7 @@ package struct TrainableModel: Sendable {
   }
 
   private func batch(
-    _ items: [(query: TokenizedText?, passages: [Sequence])], shared: Bool
+    _ items: [(query: TokenizedText?, passages: [Sequence])], _ sharing: PassageSharing
   ) -> RankingBatch {
     var batch = RankingBatch()
     var scores = 0
@@ -201,16 +203,22 @@ package struct TrainableModel: Sendable {
       for passage in passages {
         batch.tokens.append(passage.ids, types: passage.types)
         if passage.isTruncated { batch.truncated += 1 }
-        if let own, !shared { batch.pairs.append((own, Int32(batch.tokens.count - 1))) }
+        if let own, sharing == .own { batch.pairs.append((own, Int32(batch.tokens.count - 1))) }
       }
       ranges.append(first..<Int32(batch.tokens.count))
-      if !shared {
+      if sharing == .own {
         batch.lists.append(scores..<scores + passages.count)
         scores += passages.count
       }
     }
-    guard shared else { return batch }
+    guard sharing != .own else { return batch }
     for (number, own) in ranges.enumerated() {
+      if sharing == .all {
+        for passage in ranges.joined() { batch.pairs.append((own.lowerBound - 1, passage)) }
+        batch.lists.append(scores..<batch.pairs.count)
+        scores = batch.pairs.count
+        continue
+      }
       for passage in own { batch.pairs.append((own.lowerBound - 1, passage)) }
       // The positive passage may be in other triples, too: it is no negative of itself.
       let positive = items[number].passages.first?.ids
