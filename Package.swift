@@ -25,8 +25,8 @@ let package = Package(
     .target(
       name: "Retort",
       dependencies: [
-        "Indexing", "Reranking", "Retrieval", "Evaluation", "Store", "Lexical", "Models", "Formats",
-        "Platform",
+        "Indexing", "Reranking", "Retrieval", "Evaluation", "Store", "Lexical", "Terms", "Models",
+        "Formats", "Platform",
       ]),
     .executableTarget(
       name: "RetortCLI",
@@ -35,28 +35,33 @@ let package = Package(
     .executableTarget(
       name: "RetortBench",
       dependencies: [
-        "Retort", "Indexing", "Store", "Graph", "Text", "Formats", "CKernels", "Platform",
-        argumentParser,
+        "Retort", "Indexing", "Store", "Graph", "Terms", "Tensors", "Text", "Formats", "CKernels",
+        "Platform", argumentParser,
       ]),
 
     // MARK: Rooms, from the top down
     .target(
       name: "Distillation",
       dependencies: ["Models", "Evaluation", "Tensors", "Formats", "Platform", "CKernels"]),
-    .target(name: "Reranking", dependencies: ["Retrieval", "Models", "Formats", "Platform"]),
+    .target(
+      name: "Reranking",
+      dependencies: ["Retrieval", "Store", "Terms", "Models", "Tensors", "Formats", "Platform"]),
     .target(
       name: "Retrieval",
       dependencies: [
-        "Models", "Store", "Graph", "Lexical", "Tensors", "Text", "Formats", "CKernels",
+        "Models", "Store", "Graph", "Lexical", "Terms", "Tensors", "Text", "Formats", "CKernels",
       ]),
     .target(
-      name: "Indexing", dependencies: ["Models", "Store", "Graph", "Lexical", "Formats"]),
+      name: "Indexing",
+      dependencies: ["Models", "Store", "Graph", "Lexical", "Terms", "Tensors", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats", "CKernels"]),
     .target(
-      name: "Store", dependencies: ["Graph", "Lexical", "Formats", "Platform", "CKernels", "CLZ4"]),
+      name: "Store",
+      dependencies: ["Graph", "Lexical", "Terms", "Formats", "Platform", "CKernels", "CLZ4"]),
     .target(name: "Graph", dependencies: ["Platform", "CKernels"]),
     .target(name: "Lexical", dependencies: ["Platform"]),
+    .target(name: "Terms", dependencies: ["Tensors", "Platform", "CKernels"]),
     .target(name: "Text", dependencies: ["Platform"]),
     .target(name: "Formats", dependencies: ["Platform", "CZlib"]),
     .target(name: "Hub", dependencies: ["Platform"]),
@@ -82,7 +87,9 @@ let package = Package(
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Distillation", "TestSupport"]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
     .testTarget(name: "LexicalTests", dependencies: ["Lexical", "Platform", "TestSupport"]),
-    .testTarget(name: "StoreTests", dependencies: ["Store", "Graph", "TestSupport"]),
+    .testTarget(name: "TermsTests", dependencies: ["Terms", "Tensors", "CKernels"]),
+    .testTarget(
+      name: "StoreTests", dependencies: ["Store", "Graph", "Terms", "Tensors", "TestSupport"]),
     .testTarget(
       name: "RetrievalTests",
       dependencies: [
@@ -92,7 +99,9 @@ let package = Package(
     .testTarget(
       name: "RerankingTests",
       dependencies: [
-        "Reranking", "Indexing", "Distillation", "RetortCLI", "Models", "Formats", "TestSupport",
+        "Reranking", "Indexing", "Retrieval", "Store", "Terms", "Distillation", "RetortCLI",
+        "Models",
+        "Formats", "TestSupport",
       ]),
     .testTarget(name: "RetortTests", dependencies: ["Retort", "TestSupport"]),
     .testTarget(

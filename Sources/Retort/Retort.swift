@@ -9,3 +9,4 @@
 @_exported import Reranking
 @_exported import Retrieval
 @_exported import Store
+@_exported import Terms
