@@ -160,6 +160,103 @@ bool retort_decode_terms(retort_level level, float *out, const uint8_t *ids,
   return scalar_decode(out, ids, residuals, rows, book);
 }
 
+// MARK: Codes of 8 bits
+
+bool retort_can_code_terms(size_t dimension, int bits) {
+  return dimension * (size_t)bits % 128 == 0;
+}
+
+static inline float code_scale(const retort_code_book *book, int32_t squares) {
+  if (!book->normalizes) return book->step;
+  return squares > 0 ? 1 / sqrtf((float)squares) : 0;
+}
+
+static bool scalar_code(uint8_t *codes, float *scales, const uint8_t *ids,
+                        const uint8_t *residuals, size_t rows, const retort_code_book *book) {
+  size_t bytes = retort_term_bytes(book->dimension, book->bits);
+  size_t fields = 8 / (size_t)book->bits;
+  for (size_t r = 0; r < rows; r++, codes += book->dimension, residuals += bytes) {
+    size_t id = number(ids + r * (size_t)book->id_bytes, book->id_bytes);
+    if (id >= book->count) return false;
+    const int8_t *centroid = book->centroids + id * book->dimension;
+    int32_t squares = 0;
+    for (size_t f = 0; f < fields; f++) {
+      for (size_t i = 0; i < bytes; i++) {
+        int value = centroid[f * bytes + i] +
+                    book->weights[bucket(residuals, fields * i + f, book->bits)];
+        value = value > 127 ? 127 : value < -128 ? -128 : value;
+        codes[f * bytes + i] = (uint8_t)(value + 128);
+        squares += value * value;
+      }
+    }
+    scales[r] = code_scale(book, squares);
+  }
+  return true;
+}
+
+#if defined(__x86_64__)
+AVX2_INLINE bool code_bits(uint8_t *codes, float *scales, const uint8_t *ids,
+                           const uint8_t *residuals, size_t rows, const retort_code_book *book,
+                           const int bits) {
+  const size_t dimension = book->dimension, bytes = dimension * (size_t)bits / 8;
+  int8_t ordered[16];
+  for (unsigned i = 0; i < 16; i++) {
+    uint8_t lying = (uint8_t)((i & ((1u << bits) - 1)) << (8 - bits));
+    ordered[i] = book->weights[bucket(&lying, 0, bits)];
+  }
+  const __m128i table = _mm_loadu_si128((const __m128i *)ordered);
+  const __m128i low = _mm_set1_epi8((char)((1 << bits) - 1)), flip = _mm_set1_epi8((char)0x80);
+  for (size_t r = 0; r < rows; r++, codes += dimension, residuals += bytes) {
+    size_t id = number(ids + r * (size_t)book->id_bytes, book->id_bytes);
+    if (id >= book->count) return false;
+    if (r + 8 < rows) {
+      size_t next = number(ids + (r + 8) * (size_t)book->id_bytes, book->id_bytes);
+      const int8_t *ahead = book->centroids + (next < book->count ? next : 0) * dimension;
+      for (size_t line = 0; line < dimension; line += 64) __builtin_prefetch(ahead + line);
+    }
+    const int8_t *centroid = book->centroids + id * dimension;
+    __m256i squares = _mm256_setzero_si256();
+    for (size_t i = 0; i < bytes; i += 16) {
+      __m128i packed = _mm_loadu_si128((const __m128i *)(residuals + i));
+      for (int f = 0; f < 8 / bits; f++) {
+        __m128i index = _mm_and_si128(_mm_srli_epi16(packed, 8 - bits * (f + 1)), low);
+        size_t at = (size_t)f * bytes + i;
+        __m128i value = _mm_adds_epi8(_mm_loadu_si128((const __m128i *)(centroid + at)),
+                                      _mm_shuffle_epi8(table, index));
+        _mm_storeu_si128((__m128i *)(codes + at), _mm_xor_si128(value, flip));
+        __m256i wide = _mm256_cvtepi8_epi16(value);
+        squares = _mm256_add_epi32(squares, _mm256_madd_epi16(wide, wide));
+      }
+    }
+    __m128i sum =
+        _mm_add_epi32(_mm256_castsi256_si128(squares), _mm256_extracti128_si256(squares, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
+    scales[r] = code_scale(book, _mm_cvtsi128_si32(sum));
+  }
+  return true;
+}
+
+AVX2 static bool avx2_code(uint8_t *codes, float *scales, const uint8_t *ids,
+                           const uint8_t *residuals, size_t rows, const retort_code_book *book) {
+  switch (book->bits) {
+    case 1: return code_bits(codes, scales, ids, residuals, rows, book, 1);
+    case 2: return code_bits(codes, scales, ids, residuals, rows, book, 2);
+    default: return code_bits(codes, scales, ids, residuals, rows, book, 4);
+  }
+}
+#endif
+
+bool retort_code_terms(retort_level level, uint8_t *codes, float *scales, const uint8_t *ids,
+                       const uint8_t *residuals, size_t rows, const retort_code_book *book) {
+#if defined(__x86_64__)
+  if (level >= RETORT_LEVEL_AVX2 && retort_level_available(RETORT_LEVEL_AVX2))
+    return avx2_code(codes, scales, ids, residuals, rows, book);
+#endif
+  (void)level;
+  return scalar_code(codes, scales, ids, residuals, rows, book);
+}
+
 // MARK: Scores over centroids
 
 void retort_widen_bf16(float *out, const uint16_t *values, size_t count) {

@@ -30,7 +30,8 @@ struct StoredTerms {
     if let reranker = reranker as? any MaxSimReranker {
       let question = reranker.queryTerms(query)
       return RerankScores(
-        scores: try maxSim(TermQuery(question.vectors), numbers, threads: threads),
+        scores: try maxSim(
+          TermQuery(question.vectors, for: sets.info.codec), numbers, threads: threads),
         truncated: question.isTruncated ? 1 : 0)
     }
     var scores = RerankScores(scores: [])

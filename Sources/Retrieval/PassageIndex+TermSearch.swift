@@ -44,7 +44,7 @@ extension PassageIndex {
     var answers: [[SearchHit]] = []
     for query in queries {
       try Interruption.check()
-      let packed = TermQuery(query)
+      let packed = TermQuery(query, for: sets.info.codec)
       var hits: [SearchHit] = []
       for (place, segment) in sets.segments.enumerated() {
         let set = selection?.segments[place] ?? opened.segments[place].live

@@ -78,6 +78,18 @@ package struct CodedMaxSim: Sendable {
     return score(codes, scales, rows: rows, scratch)
   }
 
+  /// The score of one passage whose codes and scales `fill` writes; nil where it returns false.
+  package func score(
+    rows: Int, scratch: Scratch,
+    fill: (UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<Float>) -> Bool
+  ) -> Float? {
+    scratch.reserve(
+      rows: rows, stride: Self.stride(width: width), outputs: PackedWeights.filled(query.outputs))
+    scratch.zeros.update(repeating: 128, count: rows)
+    guard fill(scratch.codes, scratch.scales) else { return nil }
+    return score(scratch.codes, scratch.scales, rows: rows, scratch)
+  }
+
   private func score(
     _ codes: UnsafePointer<UInt8>, _ scales: UnsafePointer<Float>, rows: Int, _ scratch: Scratch
   ) -> Float {

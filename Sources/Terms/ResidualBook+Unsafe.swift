@@ -1,5 +1,6 @@
 import CKernels
 import Platform
+import Synchronization
 import Tensors
 
 // The sections of a book, which compresses the terms of one or several segments:
@@ -18,6 +19,23 @@ package struct ResidualBook: Sendable {
   /// The buckets of residuals.
   package let buckets: ResidualBuckets
   private let centroids: any VerifiedBytes
+  private let coded = LazyCodes()
+
+  /// Codes that are made once.
+  private final class LazyCodes: Sendable {
+    let codes = Mutex<CodedCentroids?>(nil)
+  }
+
+  /// The book in 8 bits; nil where rows of this shape cannot be coded.
+  func codes() throws(RetortError) -> CodedCentroids? {
+    guard CodedCentroids.canCode(dimension: dimension, bits: buckets.bits) else { return nil }
+    return try coded.codes.withLock { known throws(RetortError) in
+      if let known { return known }
+      let made = try CodedCentroids(self)
+      known = made
+      return made
+    }
+  }
 
   /// Bytes of a centroid's number.
   package var idBytes: Int { count <= 1 << 16 ? 2 : 3 }
@@ -129,6 +147,19 @@ package struct ResidualBook: Sendable {
       kernel.weights = weights.baseAddress
       return retort_decode_terms(level, out, ids, residuals, rows, &kernel)
     }
+  }
+
+  /// The vectors as bytes and scales; nil where rows cannot be coded, or one names a centroid that is
+  /// none.
+  package func unpacked(
+    ids: [UInt8], residuals: [UInt8], rows: Int, level: retort_level
+  ) throws(RetortError) -> (codes: [UInt8], scales: [Float])? {
+    guard let book = try codes() else { return nil }
+    var codes = [UInt8](repeating: 0, count: rows * dimension)
+    var scales = [Float](repeating: 0, count: rows)
+    let isWhole = book.code(
+      &codes, scales: &scales, ids: ids, residuals: residuals, rows: rows, level: level)
+    return isWhole ? (codes, scales) : nil
   }
 
   /// Writes the residual codes of a vector whose centroid is known.

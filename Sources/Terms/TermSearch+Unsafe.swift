@@ -77,23 +77,27 @@ extension TermSet {
       return try exact(places ?? Array(0..<count), query, k: k, threads: threads)
     }
     let table = space.table
-    var cells = parameters.cells
-    var candidates: [Int] = []
     let wanted = min(k, allowed?.count ?? count)
-    repeat {
+    var candidates: [Int] = []
+    for cells in [parameters.cells, parameters.cells * 4] where candidates.count < wanted {
       try table.fill(book, query, cells: cells, threads: threads)
       candidates = try members(of: table.cells, allowed)
-      cells *= 4
-    } while candidates.count < wanted && cells / 4 < book.count
-    if candidates.count > parameters.candidates {
-      candidates = try approximate(
-        candidates, table, threshold: parameters.threshold * table.largest,
-        keeping: parameters.candidates, threads: threads)
+    }
+    if candidates.count < wanted {
+      candidates = (0..<count).filter { allowed?.contains($0) ?? true }
     }
     let decoded = parameters.decoded(k: k)
-    if candidates.count > decoded {
-      candidates = try approximate(
-        candidates, table, threshold: -.infinity, keeping: decoded, threads: threads)
+    for (kept, threshold) in [
+      (parameters.candidates, parameters.threshold * table.largest), (decoded, -Float.infinity),
+    ] where candidates.count > kept {
+      let best = try approximate(
+        candidates, table, threshold: threshold, keeping: kept, threads: threads)
+      // Too few of them are near: then it does not matter which are not.
+      candidates =
+        best.count >= wanted
+        ? best
+        : try approximate(
+          candidates, table, threshold: -.infinity, keeping: kept, threads: threads)
     }
     return try exact(candidates, query, k: k, threads: threads)
   }

@@ -188,6 +188,75 @@ import Testing
     #expect(merged == bytes["segments/000001/terms-1.seg"])
   }
 
+  @Test func `all passages are ranked by their terms, with filters and without the deleted`() throws
+  {
+    let lines = fixture.corpus.passages.enumerated().map { place, passage in
+      "{\"id\":\"\(passage.id)\",\"text\":\"\(passage.text)\",\"side\":\"\(place % 2)\"}\n"
+    }
+    try fixture.folder.file("corpus.jsonl", lines.joined())
+    try build(["--terms", colbert, "--term-codec", "residual-4"], corpus: "corpus.jsonl")
+    func found(_ more: String...) throws -> [[String]] {
+      let result = try run(
+        [
+          "search", index, "--topics", path + "/topics.tsv", "--retrieve", colbert, "--quiet",
+          "--model", "/nowhere",
+        ] + more)
+      return result.standardOutput.split(separator: "\n").map {
+        $0.split(separator: " ").map(String.init)
+      }
+    }
+    let all = try found("-k", "60", "--exact")
+    #expect(all.count == 7 * 60)
+    let expected = try scores(rerank(colbert, index: index))
+    for line in all {
+      guard let score = expected["\(line[0]) \(line[2])"] else { continue }
+      // Runs lower equal scores by a unit in the last place.
+      #expect(abs(score - (Double(line[4]) ?? 0)) < 1e-3, "\(line)")
+    }
+    let best = try found("-k", "5", "--candidates", "40")
+    #expect(best.count == 35)
+    let exact = Set(all.filter { (Int($0[3]) ?? 99) <= 5 }.map { $0[0] + " " + $0[2] })
+    let shared = best.count { exact.contains($0[0] + " " + $0[2]) }
+    #expect(shared >= 25, "\(shared) of 35")
+    let gone = best[0][2]
+    try run(["index", "delete", index, gone, "--quiet"])
+    let left = try found("-k", "5", "--candidates", "40")
+    #expect(left.count == 35 && !left.contains { $0[2] == gone })
+    let odd = try found("-k", "20", "--candidates", "20", "--filter", "side = \"1\"")
+    #expect(odd.count == 140)
+    let sides = Dictionary(
+      uniqueKeysWithValues: fixture.corpus.passages.enumerated().map { ($1.id, $0 % 2) })
+    #expect(odd.allSatisfy { sides[$0[2]] == 1 })
+    let recall = try run([
+      "recall", index, "--topics", path + "/topics.tsv", "--retrieve", colbert, "--candidates",
+      "auto",
+    ])
+    #expect(recall.standardOutput.contains("auto\t1.0000\t1.0000\t"), "\(recall)")
+    let prompt = try CLIRunner.run(
+      ["search", index, "--retrieve", colbert, "-k", "2"],
+      input: Array(":exact on\ngold and water\n:ef 3\n".utf8))
+    #expect(prompt.standardOutput.contains(" 2  "), "\(prompt)")
+    #expect(prompt.standardError.contains("here terms alone rank"), "\(prompt)")
+  }
+
+  @Test func `terms that are not there, or of another model, cannot be searched`() throws {
+    try build()
+    let none = try run(["search", index, "gold", "--retrieve", colbert], expecting: 64)
+    #expect(none.standardError.contains("retort index add-terms"), "\(none)")
+    try run(["index", "add-terms", index, "--terms", colbert, "--quiet"])
+    try TinyEncoder.write(to: path + "/other", seed: 4, head: .compressor)
+    let other = try run(
+      ["search", index, "gold", "--retrieve", "colbert:" + path + "/other"], expecting: 65)
+    #expect(
+      other.standardError.contains("dimension 16) than this model's (dimension "), "\(other)")
+    for bad in [
+      ["--retrieve", "cat:" + fixture.model], ["--candidates", "5"],
+      ["--retrieve", colbert, "--candidates", "0"], ["--retrieve", colbert, "--hybrid", "rrf"],
+    ] {
+      try run(["search", index, "gold"] + bad, expecting: 64)
+    }
+  }
+
   @Test func `a flipped bit in the stored vectors ends with the file and the section`() throws {
     try build(["--terms", colbert, "--term-codec", "int8"])
     let file = index + "/segments/000001/terms-1.seg"

@@ -11,7 +11,7 @@ import Testing
 
   init() throws { folder = try TemporaryFolder("terms") }
 
-  /// Vectors around a few topics, as the tokens of passages are.
+  /// Vectors around those of words, as the tokens of passages are.
   private struct Collection {
     var counts: [Int] = []
     var values: [Float] = []
@@ -20,15 +20,15 @@ import Testing
     init(passages: Int, dimension: Int, seed: UInt64) {
       self.dimension = dimension
       var random = SplitMix64(seed: seed)
-      let topics = (0..<40 * dimension).map { _ in Float(random.normal()) }
+      let topics = (0..<300 * dimension).map { _ in Float(random.normal()) }
       for passage in 0..<passages {
         // One of a single token, and long ones.
         let count = passage == 3 ? 1 : 2 + Int(random.next() % 20)
         counts.append(count)
         for _ in 0..<count {
-          let topic = Int(random.next() % 40)
+          let topic = Int(random.next() % 300)
           let row = (0..<dimension).map {
-            topics[topic * dimension + $0] + 0.4 * Float(random.normal())
+            topics[topic * dimension + $0] + 0.2 * Float(random.normal())
           }
           let length = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
           values += row.map { $0 / length }
@@ -77,22 +77,30 @@ import Testing
   func `scores of stored vectors are those of the vectors, as far as the codec keeps them`(
     codec: TermCodec
   ) throws {
-    let collection = Collection(passages: 120, dimension: 24, seed: 31)
+    try scores(codec, dimension: 24)
+    // Where rows are unpacked to bytes.
+    try scores(codec, dimension: 128)
+  }
+
+  private func scores(_ codec: TermCodec, dimension: Int) throws {
+    let collection = Collection(passages: 120, dimension: dimension, seed: 31)
     let terms = try write(collection, codec).terms
     try terms.verify()
-    let query = Matrix(rows: 5, columns: 24, values: Array(collection.values[240..<360]))
+    let query = Matrix(
+      rows: 5, columns: dimension,
+      values: Array(collection.values[10 * dimension..<15 * dimension]))
     let exact = MaxSim(query).scores(collection.matrix, offsets: collection.offsets)
     let scratch = TermScratch()
     let tolerance: [TermCodec: Float] = [
       .f16: 0.003, .int8: 0.03, .residual4: 0.15, .residual2: 0.6, .residual1: 1.2,
     ]
     for place in 0..<120 {
-      let score = try terms.score(place, TermQuery(query), scratch: scratch)
+      let score = try terms.score(place, TermQuery(query, for: codec), scratch: scratch)
       #expect(abs(score - exact[place]) < tolerance[codec] ?? 0, "passage \(place)")
       // What the kernel makes of the codes is what single precision makes of them decoded.
       let decoded = try terms.terms([place])
       let rows = Matrix(
-        rows: collection.counts[place], columns: 24, values: decoded.values)
+        rows: collection.counts[place], columns: dimension, values: decoded.values)
       let plain = MaxSim(query).scores(rows, offsets: decoded.offsets)[0]
       #expect(abs(score - plain) < 0.03, "passage \(place)")
     }
@@ -125,7 +133,7 @@ import Testing
       let all = try terms.search(
         query, k: 10, allowed: nil, parameters: nil, space: TermSearchSpace(), threads: 2)
       var parameters = TermSearchParameters(k: 10)
-      parameters.candidates = 200
+      parameters.candidates = 400
       let found = try terms.search(
         query, k: 10, allowed: nil, parameters: parameters, space: TermSearchSpace(), threads: 2)
       let alone = try terms.search(
@@ -152,7 +160,7 @@ import Testing
           space: TermSearchSpace(), threads: 1
         ).isEmpty)
     }
-    #expect(same >= 190, "\(same) of 200, seed \(seed)")
+    #expect(same >= 180, "\(same) of 200, seed \(seed)")
     let empty = TermQuery(Matrix(rows: 0, columns: 32))
     #expect(
       try terms.search(

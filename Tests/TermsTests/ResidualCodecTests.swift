@@ -99,6 +99,44 @@ func random(_ count: Int, seed: UInt64) -> [Float] {
     }
   }
 
+  @Test(arguments: [1, 2, 4])
+  func `every instruction set unpacks the same bytes, close to what is decoded`(bits: Int) throws {
+    for (dimension, normalizes) in [(128, true), (128, false), (256, true)] {
+      let sample = Matrix(
+        rows: 300, columns: dimension, values: random(300 * dimension, seed: UInt64(bits)))
+      let trained = try ResidualBook.train(sample, count: 16, bits: bits, threads: 2)
+      let book = ResidualBook(
+        centroids: try trained.matrix(), buckets: trained.buckets, normalizes: normalizes)
+      let codec: TermCodec = bits == 1 ? .residual1 : bits == 2 ? .residual2 : .residual4
+      let halves = try #require(TermRowCoder.halves(sample.values))
+      let coded = try TermRowCoder(codec, dimension: dimension, book: book).code(
+        halves: halves[...])
+      var decoded = [Float](repeating: 0, count: 300 * dimension)
+      #expect(try book.decode(&decoded, ids: coded.ids, residuals: coded.rows, rows: 300))
+      var results: [(codes: [UInt8], scales: [Float])] = []
+      for level in Self.levels {
+        let found = try #require(
+          try book.unpacked(ids: coded.ids, residuals: coded.rows, rows: 300, level: level))
+        results.append(found)
+        #expect(found.codes == results[0].codes && found.scales == results[0].scales)
+        var wrong = coded.ids
+        wrong[401] = 200
+        #expect(
+          try book.unpacked(ids: wrong, residuals: coded.rows, rows: 300, level: level) == nil)
+      }
+      let bytes = dimension * bits / 8
+      for row in 0..<300 {
+        for place in 0..<dimension {
+          let component = place % bytes * (8 / bits) + place / bytes
+          let value =
+            results[0].scales[row] * (Float(results[0].codes[row * dimension + place]) - 128)
+          let expected = decoded[row * dimension + component]
+          #expect(abs(value - expected) < (normalizes ? 0.006 : 0.06))
+        }
+      }
+    }
+  }
+
   @Test func `more bits lose less`() throws {
     let sample = Matrix(rows: 600, columns: 32, values: random(600 * 32, seed: 7))
     let halves = try #require(TermRowCoder.halves(sample.values))

@@ -29,6 +29,28 @@ size_t retort_term_bytes(size_t dimension, int bits);
 bool retort_decode_terms(retort_level level, float *out, const uint8_t *ids,
                          const uint8_t *residuals, size_t rows, const retort_term_book *book);
 
+// The same book in 8 bits, for products with codes. Components are taken in the order of `fields` =
+// 8 / bits: component fields · i + f lies at f · bytes + i, so that the bits of a vector of bytes become
+// components that lie side by side. Rows are of whole bytes, a multiple of 16.
+typedef struct {
+  size_t dimension;
+  size_t count;
+  const int8_t *centroids;  // count × dimension, in this order; a value is code · step
+  int8_t weights[16];       // of the buckets, repeated
+  float step;
+  int bits;
+  int id_bytes;
+  bool normalizes;
+} retort_code_book;
+
+// Whether rows can be taken in that order.
+bool retort_can_code_terms(size_t dimension, int bits);
+
+// codes[r] = 128 + centroid + weight, saturated, and scales[r] what they are multiplied with: the step,
+// or the inverse length. The integers are the same for every instruction set. False as above.
+bool retort_code_terms(retort_level level, uint8_t *codes, float *scales, const uint8_t *ids,
+                       const uint8_t *residuals, size_t rows, const retort_code_book *book);
+
 // Writes the residuals of a row: for each component the number of cutoffs below it.
 void retort_encode_residual(uint8_t *residuals, const float *values, const uint16_t *centroid,
                             size_t dimension, const float *cutoffs, int bits);
