@@ -26,8 +26,7 @@ let package = Package(
       name: "Retort",
       dependencies: [
         "Indexing", "Reranking", "Retrieval", "DefaultEncoder", "Evaluation", "Store", "Lexical",
-        "Models", "Formats",
-        "Platform",
+        "Terms", "Models", "Formats", "Platform",
       ]),
     .executableTarget(
       name: "RetortCLI",
@@ -38,8 +37,8 @@ let package = Package(
     .executableTarget(
       name: "RetortBench",
       dependencies: [
-        "Retort", "Indexing", "Store", "Graph", "Text", "Formats", "CKernels", "Platform",
-        argumentParser,
+        "Retort", "Indexing", "Store", "Graph", "Terms", "Tensors", "Text", "Formats", "CKernels",
+        "Platform", argumentParser,
       ]),
 
     // MARK: Rooms, from the top down
@@ -48,7 +47,9 @@ let package = Package(
       dependencies: ["Models", "Evaluation", "Tensors", "Formats", "Platform", "CKernels"]),
     .target(
       name: "DefaultEncoder", dependencies: ["Platform"], resources: [.copy("Model")]),
-    .target(name: "Reranking", dependencies: ["Retrieval", "Models", "Formats", "Platform"]),
+    .target(
+      name: "Reranking",
+      dependencies: ["Retrieval", "Store", "Terms", "Models", "Tensors", "Formats", "Platform"]),
     .target(
       name: "Mining",
       dependencies: [
@@ -57,17 +58,20 @@ let package = Package(
     .target(
       name: "Retrieval",
       dependencies: [
-        "Models", "DefaultEncoder", "Store", "Graph", "Lexical", "Tensors", "Text", "Formats",
-        "CKernels",
+        "Models", "DefaultEncoder", "Store", "Graph", "Lexical", "Terms", "Tensors", "Text",
+        "Formats", "CKernels",
       ]),
     .target(
-      name: "Indexing", dependencies: ["Models", "Store", "Graph", "Lexical", "Formats"]),
+      name: "Indexing",
+      dependencies: ["Models", "Store", "Graph", "Lexical", "Terms", "Tensors", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Formats"]),
     .target(name: "Models", dependencies: ["Tensors", "Text", "Formats", "CKernels"]),
     .target(
-      name: "Store", dependencies: ["Graph", "Lexical", "Formats", "Platform", "CKernels", "CLZ4"]),
+      name: "Store",
+      dependencies: ["Graph", "Lexical", "Terms", "Formats", "Platform", "CKernels", "CLZ4"]),
     .target(name: "Graph", dependencies: ["Platform", "CKernels"]),
     .target(name: "Lexical", dependencies: ["Platform"]),
+    .target(name: "Terms", dependencies: ["Tensors", "Platform", "CKernels"]),
     .target(name: "Text", dependencies: ["Platform"]),
     .target(name: "Formats", dependencies: ["Platform", "CZlib"]),
     .target(name: "Hub", dependencies: ["Platform"]),
@@ -93,7 +97,9 @@ let package = Package(
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Distillation", "TestSupport"]),
     .testTarget(name: "GraphTests", dependencies: ["Graph", "CKernels"]),
     .testTarget(name: "LexicalTests", dependencies: ["Lexical", "Platform", "TestSupport"]),
-    .testTarget(name: "StoreTests", dependencies: ["Store", "Graph", "TestSupport"]),
+    .testTarget(name: "TermsTests", dependencies: ["Terms", "Tensors", "CKernels"]),
+    .testTarget(
+      name: "StoreTests", dependencies: ["Store", "Graph", "Terms", "Tensors", "TestSupport"]),
     .testTarget(
       name: "RetrievalTests",
       dependencies: [
@@ -103,7 +109,9 @@ let package = Package(
     .testTarget(
       name: "RerankingTests",
       dependencies: [
-        "Reranking", "Indexing", "Distillation", "RetortCLI", "Models", "Formats", "TestSupport",
+        "Reranking", "Indexing", "Retrieval", "Store", "Terms", "Distillation", "RetortCLI",
+        "Models",
+        "Formats", "TestSupport",
       ]),
     .testTarget(
       name: "MiningTests",

@@ -2,6 +2,9 @@
 
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "matrix_levels.h"
 #include "matrix_scalar.h"
@@ -214,6 +217,25 @@ static void scalar_max_products(float *best, const retort_weights *query, const 
   }
 }
 
+static void scalar_max_codes(float *best, const retort_weights *query, const uint8_t *codes,
+                             size_t stride, const float *scales, const int32_t *zeros,
+                             size_t rows) {
+  size_t depth = (query->inputs + 3) / 4 * 4;
+  for (size_t i = 0; i < query->outputs; i++) {
+    const int8_t *panel = (const int8_t *)query->panels +
+                          i / RETORT_PANEL * RETORT_PANEL * depth + i % RETORT_PANEL * 4;
+    best[i] = -INFINITY;
+    for (size_t r = 0; r < rows; r++) {
+      int32_t sum = 0;
+      for (size_t k = 0; k < query->inputs; k++)
+        sum += panel[k / 4 * 4 * RETORT_PANEL + k % 4] *
+               ((int32_t)codes[r * stride + k] - zeros[r]);
+      float product = (float)sum * scales[r];
+      if (!(product <= best[i])) best[i] = product;
+    }
+  }
+}
+
 static const matrix_kernels scalar = {
     .quantize_rows = scalar_quantize_rows,
     .product_int8 = scalar_product_int8,
@@ -221,6 +243,7 @@ static const matrix_kernels scalar = {
     .product_bf16 = scalar_product_bf16,
     .attention = scalar_attention,
     .max_products = scalar_max_products,
+    .max_codes = scalar_max_codes,
     .int8_name = "scalar",
 };
 
@@ -310,6 +333,77 @@ void retort_max_sim(retort_level level, float *scores, const retort_weights *que
     float sum = 0;
     for (size_t i = 0; i < query->outputs; i++) sum += best[i];
     scores[p] = sum;
+  }
+}
+
+void retort_max_sim_int8(retort_level level, float *scores, const retort_weights *query,
+                         const uint8_t *codes, size_t stride, const float *scales,
+                         const int32_t *zeros, const size_t *offsets, size_t passages,
+                         float *best) {
+  const matrix_kernels *of_level = int8_kernels(level);
+  for (size_t p = 0; p < passages; p++) {
+    size_t first = offsets[p], rows = offsets[p + 1] - first;
+    scores[p] = query->outputs == 0 ? 0 : -INFINITY;
+    if (rows == 0 || query->outputs == 0) continue;
+    of_level->max_codes(best, query, codes + first * stride, stride, scales + first, zeros + first,
+                        rows);
+    float sum = 0;
+    for (size_t i = 0; i < query->outputs; i++) sum += best[i] * query->scales[i];
+    scores[p] = sum;
+  }
+}
+
+// The first of the largest of `count` values, not below *value: then *value and *number are set.
+static void scalar_largest(float *value, uint32_t *number, uint32_t first, const float *values,
+                           size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (values[i] > *value) {
+      *value = values[i];
+      *number = first + (uint32_t)i;
+    }
+  }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void avx2_largest(float *value, uint32_t *number,
+                                                         uint32_t first, const float *values,
+                                                         size_t count) {
+  size_t whole = count / 8 * 8;
+  __m256 top = _mm256_set1_ps(*value);
+  for (size_t i = 0; i < whole; i += 8) top = _mm256_max_ps(_mm256_loadu_ps(values + i), top);
+  float parts[8];
+  _mm256_storeu_ps(parts, top);
+  float largest = parts[0];
+  for (int lane = 1; lane < 8; lane++) largest = parts[lane] > largest ? parts[lane] : largest;
+  if (largest > *value) {
+    __m256 wanted = _mm256_set1_ps(largest);
+    for (size_t i = 0; i < whole; i += 8) {
+      int found =
+          _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(values + i), wanted, _CMP_EQ_OQ));
+      if (!found) continue;
+      *value = largest;
+      *number = first + (uint32_t)(i + (size_t)__builtin_ctz((unsigned)found));
+      break;
+    }
+  }
+  scalar_largest(value, number, first + (uint32_t)whole, values + whole, count - whole);
+}
+#endif
+
+void retort_largest_f32(retort_level level, float *values, uint32_t *numbers, uint32_t first,
+                        const float *x, size_t x_stride, size_t rows,
+                        const retort_weights *weights, float *scratch) {
+  retort_product_f32(level, scratch, weights->outputs, x, x_stride, rows, weights,
+                     RETORT_IDENTITY);
+  for (size_t r = 0; r < rows; r++) {
+    const float *row = scratch + r * weights->outputs;
+#if defined(__x86_64__)
+    if (level >= RETORT_LEVEL_AVX2 && retort_level_available(RETORT_LEVEL_AVX2)) {
+      avx2_largest(values + r, numbers + r, first, row, weights->outputs);
+      continue;
+    }
+#endif
+    scalar_largest(values + r, numbers + r, first, row, weights->outputs);
   }
 }
 

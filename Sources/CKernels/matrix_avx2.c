@@ -35,6 +35,7 @@ const matrix_kernels retort_matrix_avx2 = {
     .product_f32 = avx2_product_f32,
     .attention = avx2_attention,
     .max_products = avx2_max_products,
+    .max_codes = avx2_max_codes,
     .int8_name = "maddubs",
 };
 #endif

@@ -46,6 +46,7 @@ const matrix_kernels retort_matrix_avx512 = {
     .product_bf16 = avx512_product_bf16,
     .attention = avx512_attention,
     .max_products = avx512_max_products,
+    .max_codes = avx512_max_codes,
     .int8_name = "vnni",
 };
 #endif

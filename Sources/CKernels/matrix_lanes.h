@@ -195,11 +195,9 @@ static TARGET void NAME(quantize_rows)(uint8_t *codes, size_t stride, float *sca
 #ifdef DOT4
 #define INLINE_INT8 static inline __attribute__((always_inline)) TARGET_INT8
 
-INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, size_t out_stride,
-                                 const uint8_t *codes, size_t stride, const float *scales,
-                                 const int32_t *zeros, const retort_weights *weights, size_t first,
-                                 retort_epilogue epilogue) {
-  integers sums[ROWS][WIDTH];
+INLINE_INT8 void NAME(sums_int8)(integers sums[ROWS][WIDTH], const int rows, const int panels,
+                                 const uint8_t *codes, size_t stride,
+                                 const retort_weights *weights, size_t first) {
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (integers){0};
   size_t depth = (weights->inputs + 3) / 4 * 4, panel = depth * RETORT_PANEL;
@@ -218,6 +216,14 @@ INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, s
         sums[r][c] = DOT4(sums[r][c], (integers){0} + four, w[c]);
     }
   }
+}
+
+INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, size_t out_stride,
+                                 const uint8_t *codes, size_t stride, const float *scales,
+                                 const int32_t *zeros, const retort_weights *weights, size_t first,
+                                 retort_epilogue epilogue) {
+  integers sums[ROWS][WIDTH];
+  NAME(sums_int8)(sums, rows, panels, codes, stride, weights, first);
   size_t column = first * RETORT_PANEL, left = weights->outputs - column;
   out += column;
   UNROLL for (int r = 0; r < rows; r++) {
@@ -425,6 +431,41 @@ static TARGET void NAME(max_products)(float *best, const retort_weights *query, 
   TILES(TILE, total)
 #undef TILE
 }
+
+#ifdef DOT4
+// The sums of `tile_int8`, of which every row is scaled and the largest of each query kept.
+INLINE_INT8 void NAME(tile_max_codes)(const int rows, const int panels, float *best,
+                                      const uint8_t *codes, size_t stride, const float *scales,
+                                      const int32_t *zeros, const retort_weights *query,
+                                      size_t first) {
+  integers sums[ROWS][WIDTH];
+  NAME(sums_int8)(sums, rows, panels, codes, stride, query, first);
+  size_t column = first * RETORT_PANEL;
+  UNROLL for (int c = 0; c < panels * PARTS; c++) {
+    size_t at = column + (size_t)c * LANES;
+    integers shift;
+    __builtin_memcpy(&shift, query->sums + at, sizeof shift);
+    vector highest = NAME(load)(best + at);
+    UNROLL for (int r = 0; r < rows; r++) {
+      integers exact = sums[r][c] - shift * (zeros[r] - DOT4_OFFSET);
+      highest = NAME(max)(__builtin_convertvector(exact, vector) * scales[r], highest);
+    }
+    NAME(store)(best + at, highest);
+  }
+}
+
+static TARGET_INT8 void NAME(max_codes)(float *best, const retort_weights *query,
+                                        const uint8_t *codes, size_t stride, const float *scales,
+                                        const int32_t *zeros, size_t rows) {
+  size_t total = (query->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
+  for (size_t i = 0; i < total * RETORT_PANEL; i++) best[i] = -INFINITY;
+#define TILE(count, panels, row, panel)                                                      \
+  NAME(tile_max_codes)(count, panels, best, codes + row * stride, stride, scales + row,      \
+                       zeros + row, query, panel)
+  TILES(TILE, total)
+#undef TILE
+}
+#endif
 
 #undef vector
 #undef bits

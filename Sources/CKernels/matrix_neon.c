@@ -32,6 +32,7 @@ const matrix_kernels retort_matrix_neon = {
     .product_f32 = neon_product_f32,
     .attention = neon_attention,
     .max_products = neon_max_products,
+    .max_codes = neon_max_codes,
     .int8_name = "dotprod",
 };
 #endif

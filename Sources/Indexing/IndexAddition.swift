@@ -55,8 +55,10 @@ public struct IndexAddition {
   /// - Parameters:
   ///   - encoder: the one that the index was built with; see `Searcher.encoder(of:at:)`.
   ///   - modelPath: the encoder's folder.
+  ///   - terms: the re-rankers whose term vectors the index stores.
   public static func add(
-    _ options: IndexAdditionOptions, encoder: TextEncoder, modelPath: String, quiet: Bool = false
+    _ options: IndexAdditionOptions, encoder: TextEncoder, modelPath: String,
+    terms: [TermSource] = [], quiet: Bool = false
   ) throws(RetortError) -> IndexBuildReport {
     // The corpus is opened first: a misspelt path must not leave anything behind.
     let kept = try IndexFolder(options.index).manifest().keptFields
@@ -83,6 +85,16 @@ public struct IndexAddition {
     build.skipBadLines = options.skipBadLines
     build.fields = kept
     build.lexical = manifest.lexical
+    for stored in manifest.terms ?? [] {
+      guard let source = terms.first(where: { $0.fingerprint == stored.fingerprint }) else {
+        change.cancelUnlessResumable()
+        throw RetortError(
+          .dimensionMismatch,
+          "stores term vectors of \(stored.name), which the new passages need too; say with --terms "
+            + "where that model is now", path: options.index)
+      }
+      build.terms.append(TermRequest(source, codec: stored.codec))
+    }
     let addition = IndexAddition(
       options: build, restart: options.restart, encoder: encoder, modelPath: modelPath,
       change: change, progress: ProgressReporter(quiet: quiet))
@@ -99,7 +111,8 @@ public struct IndexAddition {
     try prepare()
     var segment = SegmentBuilder(
       options: options, encoder: encoder, modelPath: modelPath, folder: change.folder,
-      progress: progress, known: try KnownPassages(change.index))
+      progress: progress, known: try KnownPassages(change.index),
+      books: change.index.books)
     let graph = try segment.run(reader)
     var report = segment.report
     guard let graph else {
@@ -111,7 +124,10 @@ public struct IndexAddition {
     let replaced = try replacedPassages()
     report.replaced = replaced.count
     let old = try change.segments(deleting: replaced)
-    let files = try change.folder.adopt(segment.files, generation: change.generation)
+    var files = try change.folder.adopt(segment.files, generation: change.generation)
+    for (number, book) in change.index.books.enumerated() {
+      if let book { files[Manifest.book(number)] = book }
+    }
     let manifest = try change.publish(
       old + [segment.describe(graph, generation: change.generation, files: files)])
     report.passages = manifest.passages
@@ -129,7 +145,7 @@ public struct IndexAddition {
       guard options.resume else {
         throw RetortError(
           .usage,
-          "holds an unfinished \(started.base == nil ? "build" : "addition"); add --resume to go on "
+          "holds an unfinished \(started.work); add --resume to go on "
             + "with it or --restart to drop it", path: change.folder.path)
       }
       if let difference = plan.difference(from: started) {
@@ -153,6 +169,15 @@ public struct IndexAddition {
       if let number = try change.index.number(of: added.id(place)) { numbers.append(number) }
     }
     return numbers
+  }
+}
+
+extension OpenedIndex {
+  /// For each of the stored terms the newest file of centroids, which new segments share.
+  var books: [Manifest.File?] {
+    (manifest.terms ?? []).indices.map { number in
+      manifest.segments.last?.files[Manifest.book(number)]
+    }
   }
 }
 

@@ -26,6 +26,8 @@ public struct IndexBuildOptions: Sendable {
   public var fields: [String]?
   /// How texts become terms, for searches by words; nil: there will be none.
   public var lexical: LexicalSettings?
+  /// Term vectors to store for re-rankers.
+  public var terms: [TermRequest] = []
   /// The share of the corpus that is read.
   package var shard = Shard.whole
   /// Whether to go on with an unfinished build.
@@ -117,13 +119,16 @@ struct BuildPlan: ResumePlan, Equatable {
   var skipBadLines: Bool
   var fields: [String]?
   var lexical: LexicalSettings?
+  /// The terms that are stored; nil where there are none.
+  var terms: [Manifest.Terms]?
   var shard: Shard
   /// The generation that passages are added to; nil for a build.
   var base: Int?
   var generation: Int
 
   init(
-    _ options: IndexBuildOptions, model: String, modelPath: String, base: Int?, generation: Int
+    _ options: IndexBuildOptions, model: String, modelPath: String, base: Int?, generation: Int,
+    terms: [Manifest.Terms]? = nil
   ) {
     corpus = options.corpus
     format = options.format.rawValue
@@ -136,15 +141,21 @@ struct BuildPlan: ResumePlan, Equatable {
     skipBadLines = options.skipBadLines
     fields = options.fields?.sorted()
     lexical = options.lexical
+    self.terms = terms ?? (options.terms.isEmpty ? nil : options.terms.map(\.described))
     shard = options.shard
     self.base = base
     self.generation = generation
   }
 
+  /// What is done, for people.
+  var work: String {
+    base == nil ? "build" : corpus.isEmpty ? "addition of terms" : "addition"
+  }
+
   /// The first setting in which this plan differs from the one the build was started with.
   func difference(from started: BuildPlan) -> String? {
     func kind(_ plan: BuildPlan) -> String {
-      plan.base.map { "an addition to generation \($0)" } ?? "a build"
+      plan.base.map { "\(plan.work) to generation \($0)" } ?? "build"
     }
     let pairs: [(String, String, String)] = [
       ("the work", kind(self), kind(started)),
@@ -161,6 +172,7 @@ struct BuildPlan: ResumePlan, Equatable {
         started.fields?.joined(separator: ",") ?? "all"
       ),
       ("--lexical", lexical.name, started.lexical.name),
+      ("--terms", terms.name, started.terms.name),
     ]
     return pairs.first { $0.1 != $0.2 }.map { "\($0.0): now \($0.1), then \($0.2)" }
   }

@@ -157,6 +157,7 @@ public struct IndexBuilder {
       && graph.m == options.m && graph.efConstruction == options.efConstruction
       && graph.seed == options.seed && manifest.keptFields == options.fields?.sorted()
       && manifest.lexical == options.lexical
+      && manifest.terms ?? [] == options.terms.map(\.described)
   }
 
   /// Leaves nothing behind of a build that failed before its first block: there is nothing to resume,
@@ -178,7 +179,7 @@ public struct IndexBuilder {
       model: Manifest.Model(encoder.summary, path: modelPath),
       graph: Manifest.GraphSettings(
         m: options.m, efConstruction: options.efConstruction, seed: options.seed),
-      keptFields: options.fields?.sorted(), lexical: options.lexical,
+      keptFields: options.fields?.sorted(), lexical: options.lexical, terms: plan.terms,
       segments: [segment.describe(graph, generation: plan.generation, files: files)])
     try folder.publish(manifest)
     report.passages = manifest.passages

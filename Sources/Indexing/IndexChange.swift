@@ -2,6 +2,7 @@ import Graph
 import Lexical
 import Platform
 import Store
+import Terms
 
 // How a finished index changes
 //
@@ -35,7 +36,7 @@ struct IndexChange {
     if let plan {
       throw RetortError(
         .usage,
-        "holds an unfinished \(plan.base == nil ? "build" : "addition"); finish it (the same "
+        "holds an unfinished \(plan.work); finish it (the same "
           + "command with --resume), or give it up by removing the folder building",
         path: folder.path
       )
@@ -70,12 +71,14 @@ struct IndexChange {
     lock.release()
   }
 
-  /// Publishes the index with other segments, and other lexical data where `lexical` names some.
+  /// Publishes the index with other segments, and other lexical data or terms where they are named.
   func publish(
-    _ segments: [Manifest.Segment], lexical: LexicalSettings? = nil
+    _ segments: [Manifest.Segment], lexical: LexicalSettings? = nil,
+    terms: [Manifest.Terms]? = nil
   ) throws(RetortError) -> Manifest {
     var manifest = index.manifest.next(generation, segments: segments)
     if let lexical { manifest.lexical = lexical }
+    if let terms { manifest.terms = terms }
     try folder.publish(manifest)
     lock.release()
     return manifest

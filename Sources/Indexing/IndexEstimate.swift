@@ -1,6 +1,7 @@
 import Graph
 import Platform
 import Store
+import Terms
 
 /// What an index will take, before it is built.
 ///
@@ -10,7 +11,7 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
   /// What is asked about.
   public var passages, dimension, m, efConstruction, textBytes: Int
   /// Bytes on disk by file.
-  public var vectors, graph, texts: Int
+  public var vectors, graph, texts, terms: Int
   /// Bytes on disk of the words' inverted file; 0 for an index that is not searched by words.
   public var words: Int
   /// Bytes on disk; while passages are encoded, their vectors and texts are there twice.
@@ -28,10 +29,12 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
   /// - Parameters:
   ///   - textBytes: UTF-8 bytes of a text in the mean; 0 for vectors without texts.
   ///   - lexical: whether the index is to be searched by words, too.
+  ///   - tokens: tokens of a passage in the mean whose vectors are stored.
   /// - Throws: `.usage` for numbers that no index can have.
   public init(
     passages: Int, dimension: Int, m: Int = 16, efConstruction: Int = 200, textBytes: Int = 400,
-    lexical: Bool = false
+    lexical: Bool = false, terms tokens: Int = 0, termDimension: Int = 128,
+    termCodec: TermCodec = .residual2
   ) throws(RetortError) {
     try HNSWParameters(m: m, efConstruction: efConstruction).validate()
     guard (1..<(1 << 31)).contains(passages) else {
@@ -65,21 +68,28 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
     // 11 to 12.5 of 16.6 bits on 100,000 nodes; nodes of upper layers are a share of 1/(m − 1).
     let linkBits = max(bits - 4.6, 4)
     let upper = count / Double(m - 1) * (4 + Double(m) * linkBits / 8)
-    let book = isCoded ? Double(min(dimension, 384) * dimension * 2) : 0
+    let graphBook = isCoded ? Double(min(dimension, 384) * dimension * 2) : 0
     let numbering = isCoded ? count * bits.rounded(.up) / 8 : 0
     graph =
-      Int(count * (links * linkBits / 8 + code) + min(upper, count * 100) + numbering + book)
+      Int(count * (links * linkBits / 8 + code) + min(upper, count * 100) + numbering + graphBook)
       + Self.header
     // English in blocks of 16 KiB, an id, and two tables of 8 bytes.
     texts = Int(count * (Double(textBytes) * 0.6 + 22)) + Self.header
     // Seven collections of English took 35 bytes a passage (texts of 153 bytes) to 199 (of 1,593).
     words = lexical ? Int(count * (15 + 0.12 * Double(textBytes))) + Self.header : 0
-    disk = vectors + graph + texts + words
-    diskWhileBuilding = disk + vectors + passages * (textBytes + 16)
-    let row = Double(2 * m + m / 2 + 1) * 4
+    let rows = passages * tokens
+    let centroids = TermSampling.centroids(rows: rows, dimension: termDimension)
+    // Residuals: a centroid's number, its share of a list, and the centroids.
+    let own = termCodec == .int8 ? 4.0 : termCodec == .f16 ? 0 : centroids <= 1 << 16 ? 3.0 : 4
+    let row = Double(termCodec.rowBytes(dimension: termDimension)) + own
+    let book = termCodec.bits == nil ? 0 : centroids * (termDimension * 2 + 8)
+    terms = tokens == 0 ? 0 : Int(Double(rows) * row) + passages * 8 + book + 2 * Self.header
+    disk = vectors + graph + texts + words + terms
+    diskWhileBuilding = disk + rows * termDimension * 2 + vectors + passages * (textBytes + 16)
+    let linkRow = Double(2 * m + m / 2 + 1) * 4
     // While words are inverted, three bytes a term, of which ten bytes of text hold one.
-    let terms = lexical ? count * 0.3 * Double(textBytes) : 0
-    memoryWhileBuilding = 64 << 20 + Int(count * (row + code + 200) + terms)
+    let inverting = lexical ? count * 0.3 * Double(textBytes) : 0
+    memoryWhileBuilding = 64 << 20 + Int(count * (linkRow + code + 200) + inverting)
     let upperRow = Double(m + 1) * 4 / Double(m - 1)
     let searchRow = Double(2 * m + 1) * 4
     searchMemory = Int(count * (searchRow + upperRow))

@@ -71,7 +71,9 @@ public enum IndexJoin {
             : one.keptFields != other.keptFields
               ? "the fields that are kept"
               : one.lexical != other.lexical
-                ? "its lexical data (\(one.lexical.name), not \(other.lexical.name))" : nil
+                ? "its lexical data (\(one.lexical.name), not \(other.lexical.name))"
+                : one.terms != other.terms
+                  ? "its term vectors (\(one.terms.name), not \(other.terms.name))" : nil
     guard let difference else { return }
     throw RetortError(
       .usage,

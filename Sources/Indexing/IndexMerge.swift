@@ -1,6 +1,7 @@
 import Graph
 import Platform
 import Store
+import Terms
 
 /// What a merge did.
 public struct IndexMergeReport: Sendable, Codable, Equatable {
@@ -34,6 +35,7 @@ public struct IndexMergeReport: Sendable, Codable, Equatable {
 /// Makes one segment of all, without the deleted passages.
 public struct IndexMerge {
   private let change: IndexChange
+  private let terms: (Manifest.Terms) throws(RetortError) -> TermSource
   private let threads: Int
   private let progress: ProgressReporter
 
@@ -42,11 +44,14 @@ public struct IndexMerge {
   ///
   /// An index of one segment without deletions stays as it is. A merge that is interrupted or killed
   /// leaves the index as it was.
+  /// Term vectors are copied where all segments were compressed alike. Where they were not, as in
+  /// an index joined of several, they are encoded again by the models that `terms` loads.
   public static func merge(
-    _ path: String, threads: Int, quiet: Bool = false
+    _ path: String, threads: Int, quiet: Bool = false,
+    terms: @escaping (Manifest.Terms) throws(RetortError) -> TermSource = IndexMerge.noTerms
   ) throws(RetortError) -> IndexMergeReport {
     let merge = IndexMerge(
-      change: try IndexChange(IndexFolder(path)), threads: threads,
+      change: try IndexChange(IndexFolder(path)), terms: terms, threads: threads,
       progress: ProgressReporter(quiet: quiet))
     do throws(RetortError) {
       return try merge.run()
@@ -54,6 +59,14 @@ public struct IndexMerge {
       merge.change.cancel()
       throw error
     }
+  }
+
+  /// Loads nothing.
+  public static func noTerms(_ terms: Manifest.Terms) throws(RetortError) -> TermSource {
+    throw RetortError(
+      .usage,
+      "the segments' term vectors of \(terms.name) were compressed apart and would have to be encoded "
+        + "again, but there is no model; give one")
   }
 
   private func run() throws(RetortError) -> IndexMergeReport {
@@ -81,6 +94,7 @@ public struct IndexMerge {
     let building = change.folder.buildingPath
     let fields = try copyLive()
     try change.folder.writeLexical(index.manifest.lexical, threads: threads, progress)
+    let terms = try mergedTerms()
     let vectors = try VectorFile(path: building + "/vectors.seg")
     progress.begin("graph", unit: "nodes", total: vectors.vectors.count)
     let settings = index.manifest.graph
@@ -92,13 +106,66 @@ public struct IndexMerge {
       threads: threads, progress: { progress.update($0) })
     try GraphFileWriter.write(graph, to: building + "/graph.seg", threads: threads)
     progress.finishPhase()
+    var files = SegmentBuilder.files(fields: fields, lexical: index.manifest.lexical)
+    files.merge(terms.made) { $1 }
+    let adopted = try change.folder.adopt(files, generation: change.generation)
     return Manifest.Segment(
       name: IndexFolder.name(ofGeneration: change.generation), passages: vectors.vectors.count,
       sources: index.manifest.segments.flatMap(\.sources), graph: Manifest.GraphInfo(graph),
-      fields: fields,
-      files: try change.folder.adopt(
-        SegmentBuilder.files(fields: fields, lexical: index.manifest.lexical),
-        generation: change.generation))
+      fields: fields, files: adopted.merging(terms.kept) { $1 })
+  }
+
+  /// The terms of all passages that are not deleted: new files in building/, and old files of
+  /// centroids that go on being used.
+  private func mergedTerms() throws(RetortError) -> (
+    made: [String: String], kept: [String: Manifest.File]
+  ) {
+    var made: [String: String] = [:]
+    var kept: [String: Manifest.File] = [:]
+    let building = change.folder.buildingPath
+    for (number, stored) in (change.index.manifest.terms ?? []).enumerated() {
+      let role = Manifest.book(number)
+      let books = change.index.segments.map { $0.info.files[role] }
+      guard Set(books.map { $0?.headerChecksum }).count == 1 else {
+        let builder = TermBuilder(
+          folder: change.folder, request: TermRequest(try terms(stored), codec: stored.codec),
+          number: number, suffix: "", batchSize: 512, threads: threads, progress: progress)
+        let passages = try PassageFile(path: building + "/passages.seg")
+        made.merge(try builder.write(passages, book: nil).files) { $1 }
+        continue
+      }
+      let book = books.first ?? nil
+      let file = Manifest.terms(number) + ".seg"
+      try copyTerms(
+        number, stored, to: building + "/" + file,
+        book: book.map { change.folder.path + "/" + $0.name })
+      made[Manifest.terms(number)] = file
+      if let book { kept[role] = book }
+    }
+    return (made, kept)
+  }
+
+  private func copyTerms(
+    _ number: Int, _ stored: Manifest.Terms, to path: String, book: String?
+  ) throws(RetortError) {
+    progress.begin("terms", unit: "passages", total: change.index.manifest.passages)
+    let writer = try TermFileWriter(
+      path: path, codec: stored.codec, dimension: stored.dimension, book: book)
+    var done = 0
+    for segment in change.index.segments {
+      let terms = segment.terms[number].terms
+      for place in 0..<segment.count where !segment.isDeleted(place) {
+        let range = try terms.range(place)
+        try writer.append(counts: [range.count], [try terms.coded(range)])
+        done += 1
+        if done % 1024 == 0 {
+          try Interruption.check()
+          progress.update(done)
+        }
+      }
+    }
+    try writer.finish()
+    progress.finishPhase()
   }
 
   /// Copies vectors, ids, texts and fields of all passages that are not deleted; the fields' names.

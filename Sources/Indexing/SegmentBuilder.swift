@@ -26,6 +26,8 @@ struct SegmentBuilder {
   let progress: ProgressReporter
   /// What the index holds already, when passages are added to one.
   let known: KnownPassages?
+  /// Files of centroids that exist, one for each of the options' terms.
+  let books: [Manifest.File?]
   /// What was done; complete after `run`.
   private(set) var report = IndexBuildReport()
   /// The fields that some passages have; complete after `run`.
@@ -33,7 +35,7 @@ struct SegmentBuilder {
 
   init(
     options: IndexBuildOptions, encoder: TextEncoder, modelPath: String, folder: IndexFolder,
-    progress: ProgressReporter, known: KnownPassages? = nil
+    progress: ProgressReporter, known: KnownPassages? = nil, books: [Manifest.File?] = []
   ) {
     self.options = options
     self.encoder = encoder
@@ -41,6 +43,7 @@ struct SegmentBuilder {
     self.folder = folder
     self.progress = progress
     self.known = known
+    self.books = books
   }
 
   /// The files of a segment with these fields, by role.
@@ -53,8 +56,11 @@ struct SegmentBuilder {
 
   /// The files that `run` made, by role.
   var files: [String: String] {
-    Self.files(fields: fields, lexical: options.lexical)
+    Self.files(fields: fields, lexical: options.lexical).merging(termFiles) { $1 }
   }
+
+  /// The files of terms that `run` made, by role.
+  private var termFiles: [String: String] = [:]
 
   /// Runs all stages; nil where the corpus holds nothing that the index does not.
   mutating func run(_ reader: CorpusReader) throws(RetortError) -> HNSWBuilder.Output? {
@@ -109,6 +115,7 @@ struct SegmentBuilder {
     try clock.measure(\.write, threads: options.threads) { () throws(RetortError) in
       try folder.writeLexical(options.lexical, threads: options.threads, progress)
     }
+    if !options.terms.isEmpty { try writeTerms() }
     progress.begin("graph", unit: "nodes", total: output.count)
     let built = try clock.measure(\.graph, threads: options.threads) { () throws(RetortError) in
       try buildGraph()
@@ -119,6 +126,24 @@ struct SegmentBuilder {
     report.stages = clock.seconds
     report.seconds = monotonicSeconds() - started
     return built
+  }
+
+  /// Encodes the texts in building/passages.seg with the re-rankers, and writes their terms.
+  private mutating func writeTerms() throws(RetortError) {
+    let passages = try PassageFile(path: folder.buildingPath + "/passages.seg")
+    for (number, request) in options.terms.enumerated() {
+      let builder = TermBuilder(
+        folder: folder, request: request, number: number, suffix: "",
+        batchSize: options.batchSize, threads: options.threads, progress: progress)
+      let book = number < books.count ? books[number] : nil
+      let made = try builder.write(passages, book: book.map { folder.path + "/" + $0.name })
+      termFiles.merge(made.files) { $1 }
+      if made.truncated > 0 {
+        progress.warn(
+          "\(made.truncated) texts were longer than \(request.source.kind) takes; their terms know "
+            + "only the start")
+      }
+    }
   }
 
   /// Links the vectors in building/vectors.seg and writes the graph beside them.

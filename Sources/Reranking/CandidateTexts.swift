@@ -92,6 +92,17 @@ struct CandidateTexts {
     return .found(place)
   }
 
+  /// The terms that the index stores for a re-ranker; nil where there are none.
+  func storedTerms(of reranker: any Reranker) -> StoredTerms? {
+    index.flatMap { StoredTerms(reranker, in: $0) }
+  }
+
+  /// What a user should know about how a re-ranker works over these passages.
+  func note(of reranker: any Reranker) -> String? {
+    guard let index else { return reranker.note }
+    return reranker.note(over: index)
+  }
+
   /// The text of what was found.
   func text(_ number: Int) throws(RetortError) -> String {
     if let index { return try index.passage(number).text }

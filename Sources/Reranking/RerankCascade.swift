@@ -42,9 +42,14 @@ public struct RerankCascade: Sendable {
     }
   }
 
+  /// What a user should know about how the stages work over `index`.
+  public func notes(over index: PassageIndex) -> [String] {
+    stages.compactMap { $0.reranker.note(over: index) }
+  }
+
   /// The passages that a search found, in the order of the last stage that read them.
   ///
-  /// Passages that a stage did not read stay behind those it read, in their order, with scores that
+  /// A stage whose term vectors the index stores reads those, others the texts. Passages that a stage did not read stay behind those it read, in their order, with scores that
   /// fall by one.
   ///
   /// - Parameter hits: best first.
@@ -53,12 +58,20 @@ public struct RerankCascade: Sendable {
     _ query: String, _ hits: [SearchHit], in index: PassageIndex, threads: Int
   ) throws(RetortError) -> (hits: [SearchHit], truncated: Int) {
     var texts: [Int: String] = [:]
-    for hit in hits.prefix(depth) { texts[hit.number] = try index.passage(hit.number).text }
     var hits = hits
     var truncated = 0
     for stage in stages {
-      let passages = hits.prefix(stage.depth).map { texts[$0.number] ?? "" }
-      let answer = try stage.reranker.rerank(query: query, passages: passages, threads: threads)
+      let numbers = hits.prefix(stage.depth).map(\.number)
+      let answer: RerankScores
+      if let stored = StoredTerms(stage.reranker, in: index) {
+        answer = try stored.rerank(query: query, numbers: numbers, threads: threads)
+      } else {
+        for number in numbers where texts[number] == nil {
+          texts[number] = try index.passage(number).text
+        }
+        answer = try stage.reranker.rerank(
+          query: query, passages: numbers.map { texts[$0] ?? "" }, threads: threads)
+      }
       truncated += answer.truncated
       let before = hits
       let order = try Reordering(scores: answer.scores, count: hits.count) {

@@ -112,18 +112,3 @@ extension CrossEncoder: Reranker {
     return RerankScores(scores: scores, truncated: truncated)
   }
 }
-
-extension ColBERT: Reranker {
-  /// That passages are encoded anew.
-  public var note: String? {
-    "colbert: there are no stored term vectors; candidates are encoded as they are read"
-  }
-
-  /// The scores of `passages` for `query`, in order.
-  public func rerank(
-    query: String, passages: [String], threads: Int
-  ) throws(RetortError) -> RerankScores {
-    let (scores, truncated) = try score(query: query, passages: passages, threads: threads)
-    return RerankScores(scores: scores, truncated: truncated)
-  }
-}

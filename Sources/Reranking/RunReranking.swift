@@ -36,8 +36,8 @@ public enum RunReranking {
     _ = try RunWriter(path: options.output, format: options.format, tag: options.tag)
     let reporter = ProgressReporter(quiet: quiet)
     let reranker = try options.reranker.load(options.settings)
-    if let note = reranker.note { reporter.note(note) }
     let lists = try CandidateLists(options, reporter)
+    if let note = lists.texts.note(of: reranker) { reporter.note(note) }
     for warning in lists.warnings { reporter.warn(warning) }
     var work = Work(lists: lists, reranker: reranker, options: options)
     if isFile {
@@ -175,6 +175,7 @@ private struct Work {
   }
 
   private mutating func scoreLists(_ reporter: ProgressReporter) throws(RetortError) {
+    let stored = lists.texts.storedTerms(of: reranker)
     var first = 0
     var unsafe = 0
     for list in lists.lists {
@@ -182,10 +183,16 @@ private struct Work {
       guard first >= scores.count, list.depth > 0 else { continue }
       try Interruption.check()
       let candidates = list.candidates.prefix(list.depth)
-      var passages: [String] = []
-      for candidate in candidates { passages.append(try lists.texts.text(candidate.text)) }
-      let answer = try reranker.rerank(
-        query: list.query.text, passages: passages, threads: options.threads)
+      let answer: RerankScores
+      if let stored {
+        answer = try stored.rerank(
+          query: list.query.text, numbers: candidates.map(\.text), threads: options.threads)
+      } else {
+        var passages: [String] = []
+        for candidate in candidates { passages.append(try lists.texts.text(candidate.text)) }
+        answer = try reranker.rerank(
+          query: list.query.text, passages: passages, threads: options.threads)
+      }
       report.truncated += answer.truncated
       // Refuses scores that are no numbers before they are kept.
       _ = try order(answer.scores, list)

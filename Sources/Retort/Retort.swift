@@ -10,3 +10,4 @@
 @_exported import Reranking
 @_exported import Retrieval
 @_exported import Store
+@_exported import Terms

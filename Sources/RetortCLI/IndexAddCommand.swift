@@ -9,7 +9,7 @@ struct IndexAddCommand: ParsableCommand {
     discussion: """
       Reads a corpus, as `retort index build` does, and adds its passages as a segment of their own. \
       A passage whose id the index has takes the place of the old one; if its text is the same, it \
-      stays as it is. Texts the index knows are not encoded again.
+      stays as it is. Texts the index knows are not encoded again, but their stored term vectors are.
 
         retort index add indexes/msmarco --corpus more.tsv
 
@@ -26,6 +26,8 @@ struct IndexAddCommand: ParsableCommand {
 
   @Option(help: "Where the index's model is now, if it was moved: a folder or a fetched name.")
   var model: String?
+
+  @OptionGroup var stored: TermModelArguments
 
   @Option(help: "How the texts are written: auto, tsv, jsonl or beir.")
   var format: TextFormat = .auto
@@ -51,11 +53,15 @@ struct IndexAddCommand: ParsableCommand {
       options.skipBadLines = job.skipBadLines
       let opened = try PassageIndex(path: index)
       let folder = try model.map(modelFolder)
+      let named = try stored.named()
+      let terms = try (opened.manifest.terms ?? []).map {
+        try TermModelArguments.source(of: $0, among: named)
+      }
       try job.run {
         let report = try IndexAddition.add(
           options, encoder: try Searcher.encoder(of: opened, at: folder),
           modelPath: try model.map(recordedModel) ?? opened.manifest.model?.path ?? "",
-          quiet: job.quiet)
+          terms: terms, quiet: job.quiet)
         try BuildReportPrinter(report: report, output: index, quiet: job.quiet, json: job.json)
           .show()
       }

@@ -27,7 +27,9 @@ struct IndexBuildCommand: ParsableCommand {
 
         retort index build --vectors v.npy --ids v.ids --metric cosine -o indexes/v
 
-      With --lexical the index can be searched by words, too (`retort search --lexical` and --hybrid).
+      With --lexical the index can be searched by words, too (`retort search --lexical` and --hybrid). \
+      With --terms it stores what a re-ranker keeps of the passages, see `retort index add-terms \
+      --help`.
 
       A build that is interrupted or killed keeps every finished batch: run the same command with \
       --resume. The index appears at once when it is finished, and its bytes depend on the input \
@@ -70,6 +72,8 @@ struct IndexBuildCommand: ParsableCommand {
 
   @OptionGroup var words: LexicalArguments
 
+  @OptionGroup var stored: TermArguments
+
   @Option(help: "Decides the levels of the graph.")
   var seed: UInt64 = 42
 
@@ -92,6 +96,10 @@ struct IndexBuildCommand: ParsableCommand {
       if ids != nil, corpus != nil { throw ValidationError("give --ids or --corpus, not both") }
     } else if ids != nil || metric != nil {
       throw ValidationError("--ids and --metric need --vectors")
+    }
+    if stored.isGiven, vectors != nil {
+      throw ValidationError(
+        "--terms does not go with --vectors; store them afterwards with `retort index add-terms`")
     }
     if words.isGiven, !lexical {
       throw ValidationError("--stemmer and --stop-words need --lexical")
@@ -121,6 +129,7 @@ struct IndexBuildCommand: ParsableCommand {
       options.seed = seed
       options.fields = keptFields
       options.lexical = lexical ? words.settings : nil
+      options.terms = try stored.requests()
       options.resume = job.resume
       options.overwrite = overwrite
       options.skipBadLines = job.skipBadLines

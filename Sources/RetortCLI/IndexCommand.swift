@@ -7,7 +7,7 @@ struct IndexCommand: AsyncParsableCommand {
     abstract: "Build, change, describe and verify indexes.",
     subcommands: [
       IndexBuildCommand.self, IndexAddCommand.self, IndexAddLexicalCommand.self,
-      IndexDeleteCommand.self,
+      IndexAddTermsCommand.self, IndexDeleteCommand.self,
       IndexMergeCommand.self, IndexExportCommand.self, IndexInfoCommand.self,
       IndexVerifyCommand.self, IndexEstimateCommand.self,
     ]

@@ -33,6 +33,15 @@ struct IndexEstimateCommand: ParsableCommand {
   @Flag(help: "Count lexical data (`retort index build --lexical`).")
   var lexical = false
 
+  @Option(help: "Tokens of a passage in the mean whose vectors are stored; 0: none are.")
+  var terms = 0
+
+  @Option(name: .customLong("term-dim"), help: "Components of a stored token's vector.")
+  var termDimension = 128
+
+  @Option(help: "How they are stored: f16, int8, residual-1, residual-2 or residual-4.")
+  var termCodec = TermCodec.residual2
+
   @Option(help: "Passages encoded a second.")
   var rate: Double?
 
@@ -44,6 +53,10 @@ struct IndexEstimateCommand: ParsableCommand {
 
   func validate() throws {
     if let rate, !(rate > 0) { throw ValidationError("--rate must be above 0") }
+    if !(0...65_536).contains(terms) { throw ValidationError("--terms must lie in 0...65536") }
+    if !(1...65_536).contains(termDimension) {
+      throw ValidationError("--term-dim must lie in 1...65536")
+    }
     if threads < 1 { throw ValidationError("--threads must be at least 1") }
   }
 
@@ -51,12 +64,14 @@ struct IndexEstimateCommand: ParsableCommand {
     try runReportingErrors {
       let estimate = try IndexEstimate(
         passages: passages, dimension: dimension, m: m, efConstruction: efConstruction,
-        textBytes: textBytes, lexical: lexical)
+        textBytes: textBytes, lexical: lexical, terms: terms, termDimension: termDimension,
+        termCodec: termCodec)
       if json { return try printJSON(estimate) }
       print(
         "disk:      \(megabytes(estimate.disk)): vectors \(megabytes(estimate.vectors)), graph and "
           + "codes \(megabytes(estimate.graph)), texts \(megabytes(estimate.texts))"
-          + (lexical ? ", words \(megabytes(estimate.words))" : ""))
+          + (lexical ? ", words \(megabytes(estimate.words))" : "")
+          + (terms > 0 ? ", terms \(megabytes(estimate.terms))" : ""))
       print("           \(megabytes(estimate.diskWhileBuilding)) while it is built")
       print("memory:    building \(megabytes(estimate.memoryWhileBuilding)), without the encoder")
       print(

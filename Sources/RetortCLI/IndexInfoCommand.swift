@@ -45,6 +45,15 @@ struct IndexInfoCommand: ParsableCommand {
           "words:        stemmer \(lexical.stemmer.rawValue), stop words "
             + lexical.stopWords.rawValue)
       }
+      for (number, terms) in (manifest.terms ?? []).enumerated() {
+        let bytes = manifest.bytes(ofTerms: number)
+        let stored = manifest.segments.reduce(0) { $0 + $1.passages }
+        print("terms:        \(terms.name)")
+        print(
+          "              \(terms.codec.rawValue), dimension \(terms.dimension), \(megabytes(bytes)), "
+            + "\(decimals(Double(bytes) / Double(max(stored, 1)), 0)) bytes a passage, "
+            + "\(terms.fingerprint.prefix(16))")
+      }
       print(
         "size:         \(megabytes(manifest.bytes)) in \(counted(manifest.segments.count, "segment"))"
       )

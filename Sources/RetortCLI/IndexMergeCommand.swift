@@ -18,10 +18,15 @@ struct IndexMergeCommand: ParsableCommand {
       The second puts the segments of several indexes, such as the shards of a corpus, side by side \
       into a new folder; nothing is computed, and files are linked where the file system can. They \
       must have been built with the same model and settings, and share no id.
+
+      Stored term vectors are copied. Those of joined indexes were compressed apart: the first form \
+      encodes their passages again with the model that made them.
       """)
 
   @Argument(help: "The index folder, or with --output several.", completion: .directory)
   var indexes: [String]
+
+  @OptionGroup var stored: TermModelArguments
 
   @Option(name: .shortAndLong, help: "The new folder for the segments of all indexes.")
   var output: String?
@@ -55,7 +60,11 @@ struct IndexMergeCommand: ParsableCommand {
         return
       }
       let index = indexes[0]
-      let report = try IndexMerge.merge(index, threads: threading.threads, quiet: quiet)
+      let named = try stored.named()
+      let report = try IndexMerge.merge(index, threads: threading.threads, quiet: quiet) {
+        terms throws(RetortError) in
+        try TermModelArguments.source(of: terms, among: named)
+      }
       if json { return try printJSON(report) }
       guard !quiet else { return }
       guard report.segments > 1 || report.removed > 0 else {

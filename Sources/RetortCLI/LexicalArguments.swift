@@ -37,9 +37,27 @@ struct RankingArguments: ParsableArguments {
   @Option(name: .customLong("b"), help: "BM25: how much longer passages count less, 0 to 1.")
   var b: Double?
 
+  @Option(
+    help: ArgumentHelp(
+      "Rank all passages by their stored term vectors: colbert:MODEL.", valueName: "kind:model"))
+  var retrieve: String?
+
+  @Option(help: "With --retrieve: passages scored over centroids (default: derived from --hits).")
+  var candidates: Int?
+
   private var fusion: Fusion? { hybrid.flatMap(Fusion.init) }
 
   func validate() throws {
+    if let retrieve {
+      if lexical || hybrid != nil {
+        throw ValidationError("give --retrieve, --lexical or --hybrid, not several of them")
+      }
+      guard (try? RerankerName(retrieve))?.kind == .colbert else {
+        throw ValidationError("--retrieve is colbert:MODEL, not \(retrieve)")
+      }
+    }
+    if candidates != nil, retrieve == nil { throw ValidationError("--candidates needs --retrieve") }
+    if let candidates, candidates < 1 { throw ValidationError("--candidates must be at least 1") }
     if lexical, hybrid != nil { throw ValidationError("give --lexical or --hybrid, not both") }
     if let hybrid, fusion == nil {
       throw ValidationError(
@@ -52,9 +70,18 @@ struct RankingArguments: ParsableArguments {
     if let b, !(0...1).contains(b) { throw ValidationError("--b must lie in 0...1") }
   }
 
+  /// The model of --retrieve, loaded.
+  func colbert(masks: QueryMasks?) throws -> ColBERT? {
+    guard let retrieve else { return nil }
+    var options = ColBERTOptions()
+    options.queryMasks = masks
+    return try ColBERT(directory: try rerankerNamed(retrieve).model, options: options)
+  }
+
   var ranking: Ranking {
     let usual = BM25()
     let parameters = BM25(k1: k1 ?? usual.k1, b: b ?? usual.b)
+    if retrieve != nil { return .terms }
     if let fusion { return .hybrid(fusion, parameters) }
     return lexical ? .lexical(parameters) : .dense
   }

@@ -14,6 +14,11 @@ struct RecallCommand: ParsableCommand {
       where the graph has any, and scored again by their vectors.
 
         retort recall indexes/msmarco --topics queries.tsv --svg recall.svg
+
+      With --retrieve colbert:MODEL it compares searches for the 100 best by stored term vectors, which \
+      go through centroids, with scoring every passage.
+
+        retort recall indexes/msmarco --topics queries.tsv --retrieve colbert:models/colbert
       """)
 
   @Argument(help: "The index folder.", completion: .directory)
@@ -24,6 +29,16 @@ struct RecallCommand: ParsableCommand {
 
   @Option(help: "The efSearch values, separated by commas.")
   var efSearch = "10,20,40,60,80,100,150,200,400,800"
+
+  @Option(
+    help: ArgumentHelp(
+      "Measure searches by stored term vectors: colbert:MODEL.", valueName: "kind:model"))
+  var retrieve: String?
+
+  @Option(
+    help:
+      "With --retrieve: numbers of candidates, separated by commas; auto is derived from 100 hits.")
+  var candidates = "400,1000,2000,auto,10000"
 
   @Option(help: "Where the index's model is now, if it was moved.")
   var model: String?
@@ -61,6 +76,12 @@ struct RecallCommand: ParsableCommand {
   }
 
   func validate() throws {
+    if let retrieve, (try? RerankerName(retrieve))?.kind != .colbert {
+      throw ValidationError("--retrieve is colbert:MODEL, not \(retrieve)")
+    }
+    if retrieve != nil, svg != nil {
+      throw ValidationError("--svg draws the graph's curve, not that of --retrieve")
+    }
     if queries < 1 { throw ValidationError("--queries must be at least 1") }
   }
 
@@ -79,6 +100,7 @@ struct RecallCommand: ParsableCommand {
       let texts = try readQueries(
         path: topics, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") }
       ).prefix(queries).map(\.text)
+      if let retrieve { return try measureTerms(texts, model: retrieve) }
       let opened = try PassageIndex(path: index)
       let encoder = try Searcher.encoder(of: opened, at: try model.map(modelFolder))
       let report = try measure(opened, encoder, texts, values)

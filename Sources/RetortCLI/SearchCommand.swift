@@ -40,8 +40,17 @@ struct SearchCommand: ParsableCommand {
         retort search indexes/msmarco "error 0x80070057" --lexical
         retort search indexes/msmarco --topics queries.tsv --hybrid rrf --output run.trec
 
+      With --retrieve colbert:MODEL all passages are ranked by MaxSim over the term vectors that the \
+      index stores (`retort index add-terms`), in PLAID's stages: passages near the centroids nearest to \
+      the question's tokens; their scores over centroids alone, of which the best --candidates and then a \
+      quarter of those are kept; and these by their vectors. Everything follows from --hits: 1,024 \
+      candidates for 10 hits, 4,096 for 100, 16 for each hit beyond. --exact scores every passage. \
+      --filter and deletions are known before the first stage, so they never cost hits.
+
+        retort search indexes/msmarco "what is a retort" --retrieve colbert:models/colbert
+
       Scores are inner products (over vectors indexed with --metric l2 squared Euclidean distances, \
-      negative), or those of --lexical, --hybrid or the last re-ranker. Equal scores keep the order of \
+      negative), or those of --retrieve, --lexical, --hybrid or the last re-ranker. Equal scores keep the order of \
       the corpus; in TREC runs each is written one unit in the last place lower than the one before, \
       so that evaluators do the same. Fewer than k passages come back only if the index has fewer, or \
       with --lexical if fewer hold one of the words.
@@ -139,7 +148,7 @@ struct SearchCommand: ParsableCommand {
         "--output and --output-format need a question, --topics or --query-vectors")
     }
     if ranked.ranking != .dense, queryVectors != nil {
-      throw ValidationError("--lexical and --hybrid need texts, not --query-vectors")
+      throw ValidationError("--retrieve, --lexical and --hybrid need texts, not --query-vectors")
     }
     if ranked.lexical, exact { throw ValidationError("--exact is of vectors, not of --lexical") }
     if let hits, hits < 1 { throw ValidationError("--hits must be at least 1") }
@@ -164,11 +173,9 @@ struct SearchCommand: ParsableCommand {
       }
       let condition = try filter.map { try Filter($0) }
       let ids = try filterIds.map { try readIDs(path: $0) }
-      let searcher = try Searcher(
-        path: index, model: ranked.lexical ? nil : try model.map(modelFolder),
-        ranking: ranked.ranking)
+      let searcher = try searcher()
       let cascade = try reranking.cascade()
-      if !quiet { cascade?.stages.compactMap(\.reranker.note).forEach(writeError) }
+      if !quiet { cascade?.notes(over: searcher.index).forEach(writeError) }
       if warm { try searcher.index.warm() }
       let selection =
         condition == nil && ids == nil ? nil : try searcher.index.select(condition, ids: ids)
@@ -185,6 +192,15 @@ struct SearchCommand: ParsableCommand {
         if let question { try prompt.answer(question) } else { try prompt.run() }
       }
     }
+  }
+
+  private func searcher() throws -> Searcher {
+    if let colbert = try ranked.colbert(masks: try reranking.masks.parsed()) {
+      return try Searcher(path: index, colbert: colbert, candidates: ranked.candidates)
+    }
+    return try Searcher(
+      path: index, model: ranked.lexical ? nil : try model.map(modelFolder),
+      ranking: ranked.ranking)
   }
 
   /// Answers queries given as vectors and writes a run.

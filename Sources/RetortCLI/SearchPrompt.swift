@@ -58,11 +58,19 @@ struct SearchPrompt {
     }
   }
 
+  /// Whether words alone rank.
+  private var ranksWords: Bool {
+    if case .lexical = searcher.ranking { return true }
+    return false
+  }
+
   private mutating func command(_ text: String) throws {
     let words = text.split(maxSplits: 1, whereSeparator: \.isWhitespace)
     let value = words.count > 1 ? String(words[1]).trimmingCharacters(in: .whitespaces) : ""
-    if searcher.encoder == nil, words[0] == ":ef" || words[0] == ":exact" {
-      throw RetortError(.usage, "\(words[0]) is of vectors; here words alone rank the passages")
+    if words[0] == ":ef" && searcher.encoder == nil || words[0] == ":exact" && ranksWords {
+      throw RetortError(
+        .usage,
+        "\(words[0]) is of vectors; here \(ranksWords ? "words" : "terms") alone rank the passages")
     }
     switch words[0] {
     case ":k":
@@ -147,7 +155,7 @@ struct SearchPrompt {
       ? try cascade?.rerank(question, first, in: searcher.index, threads: threads) : nil
     if answer.truncated > 0 {
       writeError(
-        "warning: the question was longer than the model takes (\(searcher.encoder?.maxLength ?? 0) "
+        "warning: the question was longer than the model takes (\(searcher.encoder?.maxLength ?? searcher.colbert?.settings.queryLength ?? 0) "
           + "tokens); its end was cut")
     }
     if let cut = reranked?.truncated, cut > 0, !quiet {
@@ -179,7 +187,7 @@ struct SearchPrompt {
     guard !quiet else { return }
     if shown.isEmpty {
       writeError(
-        searcher.encoder == nil && selection == nil
+        ranksWords && selection == nil
           ? "no passage holds a word of the question" : "no passage found")
     }
     let fetch = monotonicSeconds() - fetching
@@ -204,6 +212,7 @@ func howFound(
   _ statistics: SearchStatistics, _ mode: SearchMode, _ ranking: Ranking = .dense
 ) -> String {
   if case .lexical = ranking { return "found by their words" }
+  if ranking == .terms { return "found by their terms" }
   if mode == .exact { return "found by an exact scan" }
   switch (statistics.scored > 0, statistics.scanned > 0) {
   case (true, true): return "found by graph walks and by scans of the matches"

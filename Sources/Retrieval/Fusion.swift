@@ -5,6 +5,8 @@ import Platform
 public enum Ranking: Sendable, Equatable {
   /// Inner products of vectors.
   case dense
+  /// MaxSim over stored term vectors: ColBERT from end to end.
+  case terms
   /// BM25 over words; needs no model.
   case lexical(BM25 = BM25())
   /// Both, fused.

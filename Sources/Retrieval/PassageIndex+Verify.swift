@@ -20,6 +20,7 @@ extension PassageIndex {
     for segment in opened.segments {
       for file in segment.searchedFiles { try file.verifyAll() }
       try segment.lexical?.inverted.verify()
+      for terms in segment.terms { try terms.verify() }
       try segment.verifyMetadata()
       for place in 0..<segment.count {
         try Interruption.check()

@@ -4,6 +4,9 @@ import Lexical
 import Models
 import Platform
 import Store
+import Synchronization
+import Tensors
+import Terms
 import Text
 
 /// An index together with the encoder its vectors came from: questions in, passages out.
@@ -14,6 +17,13 @@ public final class Searcher: Sendable {
   public let ranking: Ranking
   /// The encoder of the queries; nil where words alone rank the passages.
   public let encoder: TextEncoder?
+
+  /// What ranks by term vectors; nil where nothing does.
+  public let colbert: ColBERT?
+  private let termSets: StoredTermSets?
+  /// Passages that a search by term vectors scores over centroids; nil derives it from k.
+  private let candidates: Int?
+  private let termSpaces = Mutex<[TermSearchSpace]>([])
 
   /// Where the time of a search went, in seconds.
   public struct Timings: Sendable, Codable, Equatable {
@@ -39,12 +49,33 @@ public final class Searcher: Sendable {
   ) throws(RetortError) {
     index = try PassageIndex(path: path)
     self.ranking = ranking
+    guard ranking != .terms else {
+      throw RetortError(.usage, "term vectors rank by a model; give the ColBERT they came from")
+    }
     if ranking != .dense { try index.requireLexical() }
     if case .lexical = ranking {
       encoder = nil
     } else {
       encoder = try Self.encoder(of: index, at: model)
     }
+    colbert = nil
+    termSets = nil
+    candidates = nil
+  }
+
+  /// Opens the index in folder `path` for searching by its stored term vectors alone.
+  ///
+  /// - Parameters:
+  ///   - colbert: the model they were made with.
+  ///   - candidates: passages that are scored over centroids before the best are scored by their
+  ///     vectors; nil derives it from k.
+  public init(path: String, colbert: ColBERT, candidates: Int? = nil) throws(RetortError) {
+    index = try PassageIndex(path: path)
+    ranking = .terms
+    encoder = nil
+    self.colbert = colbert
+    self.candidates = candidates
+    termSets = try index.requireTerms(of: colbert)
   }
 
   /// Loads the model that an index was built with.
@@ -96,6 +127,10 @@ public final class Searcher: Sendable {
     _ queries: [String], k: Int, mode: SearchMode, among selection: PassageSelection? = nil,
     threads: Int, statistics: SearchStatistics? = nil
   ) throws(RetortError) -> (hits: [[SearchHit]], truncated: Int, timings: Timings) {
+    if let colbert, let termSets {
+      return try searchTerms(
+        queries, k: k, mode: mode, colbert, termSets, among: selection, threads: threads)
+    }
     guard let encoder else {
       return try searchWords(queries, k: k, among: selection, threads: threads)
     }
@@ -120,6 +155,29 @@ public final class Searcher: Sendable {
     }
     timings.search = monotonicSeconds() - encoded
     return (hits, tokenized.count { $0.isTruncated }, timings)
+  }
+
+  private func searchTerms(
+    _ queries: [String], k: Int, mode: SearchMode, _ colbert: ColBERT, _ sets: StoredTermSets,
+    among selection: PassageSelection?, threads: Int
+  ) throws(RetortError) -> (hits: [[SearchHit]], truncated: Int, timings: Timings) {
+    var timings = Timings()
+    let start = monotonicSeconds()
+    let encoded = OrderedResults<(vectors: Matrix, isTruncated: Bool)>(count: queries.count)
+    parallelFor(queries.count, threads: threads) { item, _ in
+      encoded.set(item, colbert.queryTerms(queries[item]))
+    }
+    let questions = encoded.values
+    let ready = monotonicSeconds()
+    timings.encode = ready - start
+    // Kept from one search to the next: the products with all centroids are megabytes.
+    let space = termSpaces.withLock { $0.popLast() } ?? TermSearchSpace()
+    defer { termSpaces.withLock { $0.append(space) } }
+    let hits = try index.searchTerms(
+      questions.map(\.vectors), in: sets, k: k, candidates: candidates,
+      isExhaustive: mode == .exact, among: selection, threads: threads, space: space)
+    timings.search = monotonicSeconds() - ready
+    return (hits, questions.count { $0.isTruncated }, timings)
   }
 
   private func searchWords(

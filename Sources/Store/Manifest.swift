@@ -2,6 +2,7 @@ import Foundation
 import Graph
 import Lexical
 import Platform
+import Terms
 
 /// How scores are computed; higher is better.
 public enum Metric: String, Sendable, Codable, CaseIterable {
@@ -51,6 +52,32 @@ public struct Manifest: Sendable, Codable, Equatable {
       self.maxLength = maxLength
       self.precision = precision
     }
+  }
+
+  /// Term vectors that are stored for a re-ranker.
+  public struct Terms: Sendable, Codable, Equatable {
+    /// The kind of the re-ranker, as in `colbert:MODEL`.
+    public var kind: String
+    /// The model's folder at build time, absolute.
+    public var path: String
+    /// Identity of all that decides the vectors of a passage.
+    public var fingerprint: String
+    /// Components of a vector.
+    public var dimension: Int
+    /// How vectors are stored.
+    public var codec: TermCodec
+
+    /// Describes stored terms.
+    public init(kind: String, path: String, fingerprint: String, dimension: Int, codec: TermCodec) {
+      self.kind = kind
+      self.path = path
+      self.fingerprint = fingerprint
+      self.dimension = dimension
+      self.codec = codec
+    }
+
+    /// As people write it: `colbert:models/x`.
+    public var name: String { "\(kind):\(path)" }
   }
 
   /// What was read.
@@ -186,6 +213,8 @@ public struct Manifest: Sendable, Codable, Equatable {
   public var keptFields: [String]?
   /// How texts became the terms of inverted files; nil where there are none.
   public var lexical: LexicalSettings?
+  /// The term vectors that are stored, in the order of their files; nil where there are none.
+  public var terms: [Terms]?
   /// The parts of the index, oldest first. Passages are numbered through them in this order.
   public var segments: [Segment]
 
@@ -193,7 +222,8 @@ public struct Manifest: Sendable, Codable, Equatable {
   public init(
     generation: Int, dimension: Int, metric: Metric = .innerProduct, model: Model?,
     graph: GraphSettings,
-    keptFields: [String]? = nil, lexical: LexicalSettings? = nil, segments: [Segment]
+    keptFields: [String]? = nil, lexical: LexicalSettings? = nil, terms: [Terms]? = nil,
+    segments: [Segment]
   ) {
     formatVersion = Self.currentVersion
     self.generation = generation
@@ -204,6 +234,7 @@ public struct Manifest: Sendable, Codable, Equatable {
     self.graph = graph
     self.keptFields = keptFields
     self.lexical = lexical
+    self.terms = terms
     self.segments = segments
   }
 
@@ -211,7 +242,7 @@ public struct Manifest: Sendable, Codable, Equatable {
   package func next(_ generation: Int, segments: [Segment]) -> Manifest {
     Manifest(
       generation: generation, dimension: dimension, metric: metric, model: model, graph: graph,
-      keptFields: keptFields, lexical: lexical, segments: segments)
+      keptFields: keptFields, lexical: lexical, terms: terms, segments: segments)
   }
 
   /// What all passages were read from, in order.
@@ -219,11 +250,28 @@ public struct Manifest: Sendable, Codable, Equatable {
 
   /// Bytes of all files.
   public var bytes: Int {
-    segments.reduce(0) { $0 &+ $1.files.values.reduce(0) { $0 &+ $1.bytes } }
+    var seen = Set<String>()
+    // Segments may share a file.
+    return segments.reduce(0) { sum, segment in
+      segment.files.values.reduce(sum) { seen.insert($1.name).inserted ? $0 &+ $1.bytes : $0 }
+    }
   }
 
   /// The format version this program writes and reads.
   public static let currentVersion = 3
+}
+
+extension Manifest {
+  /// The role of the file of terms `number`, from 0.
+  package static func terms(_ number: Int) -> String { "terms-\(number + 1)" }
+
+  /// The role of the file of their centroids.
+  package static func book(_ number: Int) -> String { "book-\(number + 1)" }
+
+  /// The place among the stored terms of those with this fingerprint.
+  package func terms(fingerprint: String) -> Int? {
+    terms?.firstIndex { $0.fingerprint == fingerprint }
+  }
 }
 
 // MARK: - On disk

@@ -18,6 +18,8 @@ package struct OpenedSegment: Sendable {
   package let metadata: MetadataFile?
   /// The inverted file; nil where the index has none.
   package let lexical: LexicalFile?
+  /// The term vectors, in the order of the manifest.
+  package let terms: [TermFile]
   /// The deleted passages; nil where there are none.
   package let deleted: NodeSet?
   /// The passages that are not deleted; nil where that is all of them.
@@ -31,7 +33,7 @@ package struct OpenedSegment: Sendable {
 
   fileprivate init(
     _ info: Manifest.Segment, base: Int, dimension: Int, metric: Metric,
-    lexical settings: LexicalSettings?, in folder: IndexFolder
+    lexical settings: LexicalSettings?, terms stored: [Manifest.Terms], in folder: IndexFolder
   ) throws(RetortError) {
     self.info = info
     self.base = base
@@ -45,6 +47,16 @@ package struct OpenedSegment: Sendable {
       try LexicalFile(
         path: folder.check("lexical", of: info), count: info.passages, settings: settings)
     }
+    var terms: [TermFile] = []
+    for (number, described) in stored.enumerated() {
+      let book =
+        described.codec.bits == nil ? nil : try folder.check(Manifest.book(number), of: info)
+      terms.append(
+        try TermFile(
+          path: folder.check(Manifest.terms(number), of: info), book: book, count: info.passages,
+          info: described))
+    }
+    self.terms = terms
     let counts = [vectors.vectors.count, passages.count, graph.graph.count, info.passages]
     guard Set(counts).count == 1, vectors.vectors.dimension == dimension else {
       throw RetortError(
@@ -129,7 +141,7 @@ package struct OpenedIndex: Sendable {
       segments.append(
         try OpenedSegment(
           info, base: base, dimension: manifest.dimension, metric: manifest.metric,
-          lexical: manifest.lexical, in: folder))
+          lexical: manifest.lexical, terms: manifest.terms ?? [], in: folder))
       base = next
     }
     guard manifest.passages == segments.reduce(0, { $0 + $1.info.live }) else {

@@ -5,7 +5,8 @@ import Platform
 //   offset  size  field
 //        0     8  magic "RETORTSG"
 //        8     4  format version (1)
-//       12     4  kind: "VECS", "PSGS", "GRPH", "META", "TOMB" or "LEXI"
+//       12     4  kind: "VECS", "PSGS", "GRPH", "META", "TOMB", "LEXI",
+//                "TERM" or "BOOK"
 //       16     8  length of the file
 //       24     4  number of sections, at most 64
 //       28     4  CRC-32C of this page with this field zero
@@ -31,6 +32,8 @@ package enum SegmentKind: UInt32, Sendable {
   case metadata = 0x4154_454D
   case tombstones = 0x424D_4F54
   case lexical = 0x4958_454C
+  case terms = 0x4D52_4554
+  case book = 0x4B4F_4F42
 
   var name: String {
     switch self {
@@ -40,6 +43,8 @@ package enum SegmentKind: UInt32, Sendable {
     case .metadata: "metadata"
     case .tombstones: "tombstones"
     case .lexical: "postings"
+    case .terms: "term vectors"
+    case .book: "centroids"
     }
   }
 }
@@ -146,6 +151,8 @@ package struct SegmentFile: Sendable {
   package let path: String
   /// The file's length in bytes.
   package let length: Int
+  /// CRC-32C of the header page, which covers the checksums of all the rest.
+  package let headerChecksum: UInt32
   /// The sections by name.
   package let sections: [String: Section]
 
@@ -177,6 +184,7 @@ package struct SegmentFile: Sendable {
         "has format version \(word(8)), this program reads version \(SegmentLayout.version); "
           + "use the matching release or build the index again", path: path, at: .offset(8))
     }
+    headerChecksum = Checksum.crc32c(page)
     var copy = Array(page)
     for i in 28..<32 { copy[i] = 0 }
     guard Checksum.crc32c(copy) == word(28) else {

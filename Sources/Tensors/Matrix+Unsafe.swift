@@ -1,3 +1,4 @@
+import CKernels
 import Platform
 
 /// Cache-line aligned memory for floats, shared by reference.
@@ -73,6 +74,15 @@ package struct Matrix: Sendable {
   package func storage(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Float> {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     return UnsafeMutableBufferPointer(start: pointer + range.lowerBound, count: range.count)
+  }
+
+  /// Sets a row to numbers given in half precision.
+  package func setRow(_ target: Int, halves: ArraySlice<UInt16>) {
+    precondition(halves.count == columns && (0..<rows).contains(target))
+    halves.withUnsafeBufferPointer { halves in
+      guard let base = halves.baseAddress else { return }
+      retort_from_half(retort_level_in_use(), row(target), base, columns)
+    }
   }
 
   /// Copies row `source` of `other` (as wide as this matrix) into row `target`.

@@ -35,4 +35,27 @@ package struct MaxSim: Sendable {
     retort_max_sim(level, &scores, &kernel, x.pointer, x.columns, offsets, passages, best.pointer)
     return scores
   }
+
+  /// Tokens of the query.
+  package var tokens: Int { query.outputs }
+
+  /// The score of one passage of `rows` vectors at `x`; `best` has room for the query's tokens, filled
+  /// up to whole panels.
+  package func score(
+    _ x: UnsafePointer<Float>, rows: Int, best: UnsafeMutablePointer<Float>
+  ) -> Float {
+    var score: Float = 0
+    var kernel = query.kernel
+    retort_max_sim(level, &score, &kernel, x, query.inputs, [0, rows], 1, best)
+    return score
+  }
+
+  /// The products of `rows` vectors at `x` with every token of the query, [rows × tokens] at `stride`.
+  package func products(
+    _ x: UnsafePointer<Float>, rows: Int, into out: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    var kernel = query.kernel
+    retort_product_f32(
+      level, out, stride, x, query.inputs, rows, &kernel, RETORT_IDENTITY)
+  }
 }

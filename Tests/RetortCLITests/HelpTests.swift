@@ -5,7 +5,8 @@ import Testing
 @Suite struct HelpTests {
   /// Every command with a help of its own.
   static let commands: [[String]] = [
-    ["index", "build"], ["index", "add"], ["index", "add-lexical"], ["index", "delete"],
+    ["index", "build"], ["index", "add"], ["index", "add-lexical"], ["index", "add-terms"],
+    ["index", "delete"],
     ["index", "merge"],
     ["index", "export"], ["index", "estimate"], ["index", "info"], ["index", "verify"], ["encode"],
     ["search"], ["eval"],

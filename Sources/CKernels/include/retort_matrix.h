@@ -103,4 +103,17 @@ size_t retort_attention_scratch(size_t length, size_t size);
 void retort_max_sim(retort_level level, float *scores, const retort_weights *query, const float *x,
                     size_t x_stride, const size_t *offsets, size_t passages, float *best);
 
+// The same over rows of codes, x = scales[j] · (code − zeros[j]), and a query packed by
+// retort_pack_int8. The integer sums are exact, so every instruction set gives nearly the same.
+void retort_max_sim_int8(retort_level level, float *scores, const retort_weights *query,
+                         const uint8_t *codes, size_t stride, const float *scales,
+                         const int32_t *zeros, const size_t *offsets, size_t passages, float *best);
+
+// For rows of x the output with the largest product, Σ x·weight + bias, if it is larger than
+// values[r]: then values[r] is set to it and numbers[r] to `first` + output. `scratch` holds rows ×
+// weights->outputs floats. Of equal products the first wins.
+void retort_largest_f32(retort_level level, float *values, uint32_t *numbers, uint32_t first,
+                        const float *x, size_t x_stride, size_t rows,
+                        const retort_weights *weights, float *scratch);
+
 #endif

@@ -50,6 +50,8 @@ public final class ColBERT: Sendable {
   /// The identity of weights, configuration, tokenizer and settings: equal fingerprints mean equal
   /// scores.
   public let fingerprint: String
+  /// The identity of what decides the vectors of passages: that of queries may differ.
+  package let termFingerprint: String
 
   /// Loads a model directory: a BERT, DistilBERT or ALBERT encoder with a `linear` or `compressor`
   /// layer.
@@ -83,6 +85,12 @@ public final class ColBERT: Sendable {
       throw RetortError(
         .badData, "has no [MASK] in its vocabulary; choose --query-masks none", path: directory)
     }
+    termFingerprint = Models.fingerprint(
+      of: reader.record.sorted() + [
+        configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
+        "colbert terms \(settings.normalizes) \(settings.passageMarker ?? "-")",
+        "\(settings.skipsPunctuation) \(settings.passageLength)",
+      ])
     fingerprint = Models.fingerprint(
       of: reader.record.sorted() + [
         configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
@@ -183,6 +191,22 @@ public final class ColBERT: Sendable {
     }
     let all = network.forward(ops, batch)
     return (rows.count == all.rows ? all : ops.rows(all, rows), offsets)
+  }
+
+  /// Calls `take` with the vectors of every sequence, in any order and from several threads.
+  func encode(
+    _ sequences: [TermSequence], threads: Int, _ take: @Sendable (Int, [Float]) -> Void
+  ) throws(RetortError) {
+    _ = try runner.run(
+      lengths: sequences.map(\.ids.count), width: 1, threads: threads
+    ) { ops, indices in
+      let (vectors, offsets) = encode(ops, indices.map { sequences[$0] })
+      let values = vectors.values
+      for (place, index) in indices.enumerated() {
+        take(index, Array(values[offsets[place] * dimension..<offsets[place + 1] * dimension]))
+      }
+      return Matrix(rows: indices.count, columns: 1)
+    }
   }
 
   /// Scores passages for a query, in order; the same bytes for every number of threads.

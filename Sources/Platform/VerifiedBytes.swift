@@ -1,5 +1,3 @@
-import Platform
-
 /// Bytes of a file, verified when they are touched.
 package protocol VerifiedBytes: Sendable {
   /// The number of bytes.

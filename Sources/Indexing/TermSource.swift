@@ -1,0 +1,61 @@
+import Models
+import Platform
+import Store
+import Terms
+
+/// A re-ranker whose term vectors an index is to store.
+///
+/// `TermSource(reranker:)` of the library Retort makes one of a model's name.
+public struct TermSource: Sendable {
+  /// The kind of the re-ranker, as in `colbert:MODEL`.
+  public let kind: String
+  /// The model's folder, absolute.
+  public let path: String
+  /// Identity of all that decides the vectors of a passage.
+  public let fingerprint: String
+  /// Components of a vector.
+  public let dimension: Int
+  /// The vectors of passages, by a number of threads.
+  package let terms: @Sendable ([String], Int) throws(RetortError) -> PassageTerms
+
+  /// A re-ranker.
+  package init(
+    kind: String, path: String, fingerprint: String, dimension: Int,
+    terms: @escaping @Sendable ([String], Int) throws(RetortError) -> PassageTerms
+  ) {
+    self.kind = kind
+    self.path = path
+    self.fingerprint = fingerprint
+    self.dimension = dimension
+    self.terms = terms
+  }
+
+  /// What the manifest says of its terms.
+  func described(_ codec: TermCodec) -> Manifest.Terms {
+    Manifest.Terms(
+      kind: kind, path: path, fingerprint: fingerprint, dimension: dimension, codec: codec)
+  }
+}
+
+/// Term vectors to store, and how.
+public struct TermRequest: Sendable {
+  /// Where they come from.
+  public var source: TermSource
+  /// How they are stored.
+  public var codec: TermCodec
+
+  /// A request.
+  public init(_ source: TermSource, codec: TermCodec = .residual2) {
+    self.source = source
+    self.codec = codec
+  }
+
+  var described: Manifest.Terms { source.described(codec) }
+}
+
+extension [Manifest.Terms]? {
+  /// What is stored, for people.
+  var name: String {
+    map { $0.map { "\($0.name) as \($0.codec.rawValue)" }.joined(separator: ", ") } ?? "none"
+  }
+}

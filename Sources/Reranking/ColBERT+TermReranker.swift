@@ -1,0 +1,37 @@
+import Models
+import Platform
+import Tensors
+
+/// A re-ranker whose score is MaxSim, which can be computed on compressed terms.
+package protocol MaxSimReranker: TermReranker {
+  /// The vectors of a query's tokens, [tokens × dimension], and whether the text was cut.
+  func queryTerms(_ text: String) -> (vectors: Matrix, isTruncated: Bool)
+}
+
+extension ColBERT: MaxSimReranker {
+  /// That passages are encoded anew.
+  public var note: String? {
+    "colbert: there are no stored term vectors; candidates are encoded as they are read"
+  }
+
+  /// Components of a token's vector.
+  package var termDimension: Int { dimension }
+
+  /// The scores of `passages` for `query`, in order.
+  public func rerank(
+    query: String, passages: [String], threads: Int
+  ) throws(RetortError) -> RerankScores {
+    let (scores, truncated) = try score(query: query, passages: passages, threads: threads)
+    return RerankScores(scores: scores, truncated: truncated)
+  }
+
+  /// The scores of passages given by their vectors, in order.
+  package func rerank(
+    query: String, terms: PassageTerms, threads: Int
+  ) throws(RetortError) -> RerankScores {
+    let question = queryTerms(query)
+    return RerankScores(
+      scores: try score(question.vectors, terms, threads: threads),
+      truncated: terms.truncated + (question.isTruncated ? 1 : 0))
+  }
+}

@@ -1,0 +1,87 @@
+import Models
+import Platform
+import Retrieval
+import Terms
+
+/// A re-ranker together with the term vectors that an index stores for it.
+struct StoredTerms {
+  private let reranker: any TermReranker
+  private let sets: StoredTermSets
+
+  /// Passages that one thread scores at a time.
+  private static let passagesAtATime = 16
+  /// Passages whose vectors are decoded together, for re-rankers that take nothing else.
+  private static let decodedAtATime = 1024
+
+  /// Nil where the re-ranker has no terms, or the index none of this model.
+  init?(_ reranker: any Reranker, in index: PassageIndex) {
+    guard let reranker = reranker as? any TermReranker,
+      let sets = index.storedTerms(fingerprint: reranker.termFingerprint),
+      sets.info.dimension == reranker.termDimension
+    else { return nil }
+    self.reranker = reranker
+    self.sets = sets
+  }
+
+  /// The scores of the passages of these numbers, in order.
+  func rerank(
+    query: String, numbers: [Int], threads: Int
+  ) throws(RetortError) -> RerankScores {
+    if let reranker = reranker as? any MaxSimReranker {
+      let question = reranker.queryTerms(query)
+      return RerankScores(
+        scores: try maxSim(
+          TermQuery(question.vectors, for: sets.info.codec), numbers, threads: threads),
+        truncated: question.isTruncated ? 1 : 0)
+    }
+    var scores = RerankScores(scores: [])
+    for start in stride(from: 0, to: numbers.count, by: Self.decodedAtATime) {
+      var terms = PassageTerms()
+      for number in numbers[start..<min(numbers.count, start + Self.decodedAtATime)] {
+        let (set, place) = sets.place(of: number)
+        let decoded = try set.terms([place])
+        terms.values += decoded.values
+        terms.offsets.append((terms.offsets.last ?? 0) + (decoded.offsets.last ?? 0))
+      }
+      let part = try reranker.rerank(query: query, terms: terms, threads: threads)
+      scores.scores += part.scores
+      scores.truncated = max(scores.truncated, part.truncated)
+    }
+    return scores
+  }
+
+  private func maxSim(
+    _ query: TermQuery, _ numbers: [Int], threads: Int
+  ) throws(RetortError) -> [Float] {
+    let parts = (numbers.count + Self.passagesAtATime - 1) / Self.passagesAtATime
+    let results = OrderedResults<[Float]>(count: parts)
+    let sets = sets
+    let scratches = (0..<max(1, min(threads, parts))).map { _ in TermScratch() }
+    try parallelForThrowing(parts, threads: threads) { part, worker throws(RetortError) in
+      try Interruption.check()
+      let first = part * Self.passagesAtATime
+      var scores: [Float] = []
+      for number in numbers[first..<min(numbers.count, first + Self.passagesAtATime)] {
+        let (terms, place) = sets.place(of: number)
+        scores.append(try terms.score(place, query, scratch: scratches[worker]))
+      }
+      results.set(part, scores)
+    }
+    return results.values.flatMap { $0 }
+  }
+}
+
+extension Reranker {
+  /// What a user should know about how it works over `index`, if anything: whether stored terms are
+  /// used, and why not.
+  public func note(over index: PassageIndex) -> String? {
+    guard StoredTerms(self, in: index) == nil else { return nil }
+    guard let reranker = self as? any TermReranker, let stored = index.manifest.terms,
+      !stored.isEmpty
+    else { return note }
+    let names = stored.map { "\($0.name), dimension \($0.dimension)" }.joined(separator: "; ")
+    return
+      "the index stores term vectors of other weights or settings (\(names)) than this model's "
+      + "(dimension \(reranker.termDimension)); candidates are encoded as they are read"
+  }
+}

@@ -1,0 +1,96 @@
+import ArgumentParser
+import Retort
+
+extension TermCodec: ExpressibleByArgument {}
+
+/// Which re-rankers' term vectors an index stores, and how.
+struct TermArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Store the term vectors of re-rankers, separated by commas: colbert:MODEL.",
+      valueName: "kind:model"))
+  var terms: String?
+
+  @Option(
+    help: """
+      How term vectors are stored: f16, int8, or residual-1, residual-2 or residual-4, a centroid and \
+      so many bits a component (default: residual-2).
+      """)
+  var termCodec: TermCodec?
+
+  /// Whether terms are to be stored.
+  var isGiven: Bool { terms != nil }
+
+  func validate() throws {
+    if termCodec != nil, terms == nil { throw ValidationError("--term-codec needs --terms") }
+    do {
+      for name in names { _ = try RerankerName(name) }
+    } catch {
+      throw ValidationError(error.message)
+    }
+  }
+
+  private var names: [String] {
+    terms?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+  }
+
+  /// The models, loaded.
+  func sources() throws -> [TermSource] {
+    try names.map { try TermSource(reranker: rerankerNamed($0)) }
+  }
+
+  /// What is to be stored.
+  func requests() throws -> [TermRequest] {
+    try sources().map { TermRequest($0, codec: termCodec ?? .residual2) }
+  }
+}
+
+/// Where the models of stored term vectors are now.
+struct TermModelArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      Where the models of stored term vectors are now, if they were moved: colbert:MODEL, separated by \
+      commas.
+      """, valueName: "kind:model"))
+  var terms: String?
+
+  func validate() throws {
+    do {
+      for name in names { _ = try RerankerName(name) }
+    } catch {
+      throw ValidationError(error.message)
+    }
+  }
+
+  private var names: [String] {
+    terms?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+  }
+
+  /// The models that were named.
+  func named() throws -> [TermSource] {
+    try names.map { try TermSource(reranker: rerankerNamed($0)) }
+  }
+
+  /// The model of stored terms: among those that were named, else where it was.
+  static func source(
+    of stored: Manifest.Terms, among named: [TermSource]
+  ) throws(RetortError) -> TermSource {
+    if let source = named.first(where: { $0.fingerprint == stored.fingerprint }) { return source }
+    guard FileSystem.kind(of: stored.path) == .folder else {
+      throw RetortError(
+        .missingInput,
+        "the model of the stored term vectors is not there any more; say where it is with --terms "
+          + "\(stored.kind):MODEL", path: stored.path)
+    }
+    let source = try TermSource(reranker: RerankerName("\(stored.kind):\(stored.path)"))
+    guard source.fingerprint == stored.fingerprint else {
+      throw RetortError(
+        .dimensionMismatch,
+        "is not the model of the stored term vectors any more (dimension \(source.dimension) now, "
+          + "\(stored.dimension) stored, or other weights); say where that one is with --terms "
+          + "\(stored.kind):MODEL", path: stored.path)
+    }
+    return source
+  }
+}
