@@ -4,8 +4,8 @@
 # shellcheck disable=SC2034 # for the scripts that source this file
 retort_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# What the build links against, beside Swift.
-retort_packages=(libopenblas-dev liblz4-dev zlib1g-dev libedit-dev)
+# What the build links against, beside Swift, and OpenBLAS, which the program opens when it needs it.
+retort_packages=(libopenblas0 liblz4-dev zlib1g-dev libedit-dev)
 
 # Prints one line on standard error and ends with a status (1 unless given).
 die() {

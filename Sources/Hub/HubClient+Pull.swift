@@ -1,10 +1,6 @@
 import Foundation
 import Platform
 
-#if canImport(FoundationNetworking)
-  import FoundationNetworking
-#endif
-
 extension HubClient {
   /// Downloads a model unless it is there already, and returns its folder; see the public form.
   package func pull(
@@ -128,7 +124,7 @@ extension HubClient {
         break
       }
       var request = try request(address)
-      if offset > 0 { request.setValue("bytes=\(offset)-", forHTTPHeaderField: "Range") }
+      if offset > 0 { request.headers["Range"] = "bytes=\(offset)-" }
       let sink = PartSink(path: part, file: file, offset: max(offset, 0), report: report)
       var outcome = try await HTTPTransfer.run(request, into: sink, isInterrupted: isInterrupted)
       let reached = try presentSize(part) ?? 0
@@ -230,17 +226,14 @@ extension HubClient {
     }
   }
 
-  private func request(_ path: String) throws(RetortError) -> URLRequest {
+  private func request(_ path: String) throws(RetortError) -> HTTPRequest {
     guard let url = URL(string: endpoint + path) else {
       throw RetortError(.usage, "'\(visible(endpoint + path))' is no address; check HF_ENDPOINT")
     }
-    var request = URLRequest(
-      url: url, cachePolicy: .reloadIgnoringLocalCacheData, timeoutInterval: retry.idleTimeout)
     // Compressed on the way, a file's length could not be compared with its listing.
-    request.setValue("identity", forHTTPHeaderField: "Accept-Encoding")
-    request.setValue("retort", forHTTPHeaderField: "User-Agent")
-    if let token { request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization") }
-    return request
+    var headers = ["Accept-Encoding": "identity", "User-Agent": "retort"]
+    if let token { headers["Authorization"] = "Bearer \(token)" }
+    return HTTPRequest(url: url, headers: headers, idleTimeout: retry.idleTimeout)
   }
 
   private func presentSize(_ path: String) throws(RetortError) -> Int? {

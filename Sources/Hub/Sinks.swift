@@ -16,7 +16,7 @@ final class MemorySink: BodySink {
     bytes.removeAll()
   }
 
-  func take(_ more: Data) throws(RetortError) {
+  func take(_ more: [UInt8]) throws(RetortError) {
     guard bytes.count + more.count <= limit else {
       throw RetortError(
         .limitExceeded, "the hub's answer is larger than \(limit) bytes; check HF_ENDPOINT")
@@ -61,10 +61,10 @@ final class PartSink: BodySink {
     report(start)
   }
 
-  func take(_ more: Data) throws(RetortError) {
+  func take(_ more: [UInt8]) throws(RetortError) {
     guard let writer else { return }
     guard more.count <= file.size - writer.length else { throw lie("more bytes than that") }
-    for region in more.regions { try writer.append([UInt8](region)) }
+    try writer.append(more)
     report(writer.length)
   }
 

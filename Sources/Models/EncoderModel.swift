@@ -31,12 +31,22 @@ package struct EncoderModel: Sendable {
     directory: String, options: EncoderOptions = .init(),
     declared: Tokenizer.DeclaredLengths = .init(), probe: [[Int32]] = []
   ) throws(RetortError) {
-    let model = try ModelFiles(directory)
-    let configuration = try ModelConfiguration(model)
+    try self.init(
+      OpenedModel(directory), options: options, declared: declared, probe: probe)
+  }
+
+  /// The same of a directory that is open.
+  init(
+    _ opened: OpenedModel, options: EncoderOptions, declared: Tokenizer.DeclaredLengths,
+    probe: [[Int32]]
+  ) throws(RetortError) {
+    let (model, configuration) = (opened.files, opened.configuration)
+    let directory = model.directory
     decisions = try EncodingDecisions(model, options)
     maxLength = try MaxLength.decide(
       model, positions: configuration.positions, declared: declared, asked: options.maxLength)
-    var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
+    var reader = try WeightReader(opened.tensors, architecture: configuration.architecture)
+    reader.verifiesWordsLater = true
     let plain = try Transformer(configuration, &reader)
     (transformer, precision) =
       try reader.isCoded
@@ -122,6 +132,7 @@ package struct EncoderModel: Sendable {
   /// A sequence longer than the position table loses its middle: all but its last token is cut.
   package func encode(_ sequences: [[Int32]], threads: Int) throws(RetortError) -> [Float] {
     let limit = transformer.configuration.positions
+    try transformer.words.verify(sequences.joined())
     return try runner.run(
       lengths: sequences.map { min($0.count, limit) }, width: dimension, threads: threads
     ) { ops, indices in

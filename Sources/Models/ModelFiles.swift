@@ -65,6 +65,19 @@ struct ModelFiles {
   }
 }
 
+/// A model directory as every loader begins with it: its configuration is read, its tensors are found.
+struct OpenedModel {
+  let files: ModelFiles
+  let configuration: ModelConfiguration
+  let tensors: TensorFiles
+
+  init(_ directory: String) throws(RetortError) {
+    files = try ModelFiles(directory)
+    configuration = try ModelConfiguration(files)
+    tensors = try TensorFiles(files)
+  }
+}
+
 /// All tensors of a model, from `model.safetensors` or its shards.
 struct TensorFiles {
   private(set) var files: [SafeTensors] = []

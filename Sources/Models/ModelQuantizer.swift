@@ -107,6 +107,12 @@ public enum ModelQuantizer {
         add(name + CodedNames.codes, .int8, [words.rows, words.columns], $0)
       }
       scales.withUnsafeBytes { add(name + CodedNames.scales, .float32, [words.rows], $0) }
+      let checks = (0..<CodedTable.blocks(words.rows)).map { block in
+        let rows = CodedTable.rows(ofBlock: block, of: words.rows)
+        let values = (rows.lowerBound * words.columns)..<(rows.upperBound * words.columns)
+        return codes[values].withUnsafeBytes { Checksum.crc32c($0).littleEndian }
+      }
+      checks.withUnsafeBytes { add(name + CodedNames.checks, .uint32, [checks.count], $0) }
       replaced.insert(name + ".weight")
     }
     // Only a classification head reads the pooler, and nothing reads numbers from 0 on.

@@ -22,13 +22,11 @@ public final class TextEncoder: Sendable {
   public init(directory: String, options: EncoderOptions = .init()) throws(RetortError) {
     // The configuration and the weights are looked at before the tokenizer: of a folder that lacks
     // all three the first is the one to name.
-    let files = try ModelFiles(directory)
-    let configuration = try ModelConfiguration(files)
-    _ = try TensorFiles(files)
+    let opened = try OpenedModel(directory)
     let tokenizer = try Tokenizer(directory: directory)
-    try tokenizer.check(against: configuration, directory: directory)
+    try tokenizer.check(against: opened.configuration, directory: directory)
     let model = try EncoderModel(
-      directory: directory, options: options, declared: tokenizer.declaredMaxLength,
+      opened, options: options, declared: tokenizer.declaredMaxLength,
       probe: options.precision == .auto
         ? precisionProbe.map { tokenizer.encode($0, maxLength: 64).ids } : [])
     self.model = model

@@ -11,12 +11,15 @@ import Tensors
 ///   L.bias    F32 [16⌈outputs/16⌉]
 /// and the word table W has W.codes I8 [words, width] and W.scales F32 [words]. Layers that share
 /// their input are stacked, and their names joined by `+`. `__metadata__` has the CRC-32C of each.
+/// A question has a few words only, so W.checks U32 [⌈words/64⌉] has the CRC-32C of every 64 rows of
+/// the codes: they are verified when one of them is first looked up. Files without it are as good.
 enum CodedNames {
   static let panels = ".panels"
   static let codes = ".codes"
   static let scales = ".scales"
   static let sums = ".sums"
   static let bias = ".bias"
+  static let checks = ".checks"
 
   static func layer(_ names: [String]) -> String { names.joined(separator: "+") }
 
@@ -53,12 +56,39 @@ extension WeightReader {
     _ name: String, rows: Int, width: Int
   ) throws(RetortError) -> EmbeddingWeights? {
     guard hasHead(prefix + name + CodedNames.codes) else { return nil }
-    let codes = try part(name, CodedNames.codes, .int8, [rows, width])
+    let blocks = try checks(name, rows: rows, width: width)
+    let codes = try part(
+      name, CodedNames.codes, .int8, [rows, width], isVerified: blocks == nil)
     let scales = try part(name, CodedNames.scales, .float32, [rows])
     _ = try scales.source.file.floats(scales.source.tensor)
     parameters += rows * width
     return EmbeddingWeights(
-      CodedTable(rows: rows, columns: width, codes: codes.aligned(), scales: scales.aligned()))
+      CodedTable(
+        rows: rows, columns: width, codes: codes.aligned(), scales: scales.aligned(),
+        blocks: blocks))
+  }
+
+  /// What verifies a table's codes where they are touched; nil where they must be verified at once.
+  private mutating func checks(
+    _ name: String, rows: Int, width: Int
+  ) throws(RetortError) -> BlockGuard? {
+    guard verifiesWordsLater, hasHead(prefix + name + CodedNames.checks) else { return nil }
+    let count = CodedTable.blocks(rows)
+    // No part of what makes up the model: with it or without, the vectors are the same.
+    let expected = try part(name, CodedNames.checks, .uint32, [count], isRecorded: false).source
+    let codes = try find(
+      prefix + name + CodedNames.codes, as: name + CodedNames.codes, shape: [rows, width])
+    return BlockGuard(count: count) { block throws(RetortError) in
+      let range = CodedTable.rows(ofBlock: block, of: rows)
+      let bytes = UnsafeRawBufferPointer(
+        rebasing: codes.file.bytes(of: codes.tensor)[
+          (range.lowerBound * width)..<(range.upperBound * width)])
+      let stored = expected.file.bytes(of: expected.tensor)
+        .loadUnaligned(fromByteOffset: block * 4, as: UInt32.self)
+      guard Checksum.crc32c(bytes) == UInt32(littleEndian: stored) else {
+        throw Self.damaged(codes)
+      }
+    }
   }
 
   /// A tensor whose bytes are used where they lie.
@@ -71,7 +101,8 @@ extension WeightReader {
   }
 
   private mutating func part(
-    _ name: String, _ suffix: String, _ type: SafeTensors.ElementType, _ shape: [Int]
+    _ name: String, _ suffix: String, _ type: SafeTensors.ElementType, _ shape: [Int],
+    isVerified: Bool = true, isRecorded: Bool = true
   ) throws(RetortError) -> Part {
     let source = try find(prefix + name + suffix, as: name + suffix, shape: shape)
     let tensor = source.tensor
@@ -81,15 +112,19 @@ extension WeightReader {
         "holds \(tensor.type.rawValue) in the tensor '\(tensor.name)', where a quantised model has "
           + "\(type.rawValue); quantise the model again", path: source.file.path)
     }
-    let checksum = Checksum.crc32c(source.file.bytes(of: tensor))
-    guard source.file.metadata[CodedNames.checksum(of: tensor.name)] == String(checksum) else {
-      throw RetortError(
-        .checksumMismatch,
-        "has a tensor '\(tensor.name)' that is not what was written; the file is damaged: copy it "
-          + "or quantise the model again", path: source.file.path,
-        at: .offset(UInt64(tensor.range.lowerBound)))
-    }
-    take(source, checksum: checksum)
+    guard let stored = source.file.metadata[CodedNames.checksum(of: tensor.name)],
+      let checksum = UInt32(stored),
+      !isVerified || Checksum.crc32c(source.file.bytes(of: tensor)) == checksum
+    else { throw Self.damaged(source) }
+    take(source, checksum: checksum, isRecorded: isRecorded)
     return Part(source: source)
+  }
+
+  private static func damaged(_ source: Source) -> RetortError {
+    RetortError(
+      .checksumMismatch,
+      "has a tensor '\(source.tensor.name)' that is not what was written; the file is damaged: copy "
+        + "it or quantise the model again", path: source.file.path,
+      at: .offset(UInt64(source.tensor.range.lowerBound)))
   }
 }

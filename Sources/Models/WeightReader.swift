@@ -14,6 +14,8 @@ struct WeightReader {
   private(set) var formats: Set<String> = []
   /// The number of values taken.
   var parameters = 0
+  /// Whether the caller verifies words before it looks them up, where the file lets it.
+  var verifiesWordsLater = false
 
   private static let wordTable = "embeddings.word_embeddings.weight"
   private static let wordCodes = "embeddings.word_embeddings" + CodedNames.codes
@@ -164,11 +166,12 @@ struct WeightReader {
     return matrix
   }
 
-  /// Remembers that a tensor was used.
-  mutating func take(_ source: Source, checksum: UInt32) {
+  /// Remembers that a tensor was used; those that are not recorded do not identify the model.
+  mutating func take(_ source: Source, checksum: UInt32, isRecorded: Bool = true) {
     let tensor = source.tensor
-    record.append("\(source.canonical) \(tensor.type.rawValue) \(tensor.shape) \(checksum)")
     taken.insert(tensor.name)
+    guard isRecorded else { return }
+    record.append("\(source.canonical) \(tensor.type.rawValue) \(tensor.shape) \(checksum)")
     formats.insert(tensor.type.rawValue)
   }
 

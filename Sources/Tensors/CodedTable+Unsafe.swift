@@ -1,3 +1,5 @@
+import Platform
+
 /// Vectors as eight-bit codes: value = scale of the row × code, codes in ±127.
 ///
 /// Immutable, which makes it `Sendable`; the memory is kept alive by its owners.
@@ -10,15 +12,42 @@ package struct CodedTable: @unchecked Sendable {
   private let codes: UnsafePointer<Int8>
   private let scales: UnsafePointer<Float>
   private let owners: [AnyObject]
+  private let blocks: BlockGuard?
+
+  /// Rows that are verified together.
+  package static let blockRows = 64
 
   /// A table over `rows × columns` codes and `rows` scales.
-  package init(rows: Int, columns: Int, codes: SharedBytes, scales: SharedBytes) {
+  ///
+  /// `blocks`, where given, verifies stretches of `blockRows` rows; whoever reads rows calls
+  /// `verify` first.
+  package init(
+    rows: Int, columns: Int, codes: SharedBytes, scales: SharedBytes, blocks: BlockGuard? = nil
+  ) {
     precondition(codes.count == rows * columns && scales.count == rows * 4)
+    precondition(blocks.map { $0.count == Self.blocks(rows) } ?? true)
+    self.blocks = blocks
     self.rows = rows
     self.columns = columns
     self.codes = codes.start.bindMemory(to: Int8.self, capacity: rows * columns)
     self.scales = scales.start.bindMemory(to: Float.self, capacity: rows)
     owners = [codes.owner, scales.owner]
+  }
+
+  /// The number of stretches of so many rows.
+  package static func blocks(_ rows: Int) -> Int { (rows + blockRows - 1) / blockRows }
+
+  /// The rows of a stretch.
+  package static func rows(ofBlock block: Int, of rows: Int) -> Range<Int> {
+    block * blockRows..<min((block + 1) * blockRows, rows)
+  }
+
+  /// Throws where one of `rows` is not what was written. Each is verified when it is first asked for.
+  package func verify(_ rows: some Sequence<Int32>) throws(RetortError) {
+    guard let blocks else { return }
+    for row in rows where row >= 0 && row < self.rows {
+      try blocks.ensure(Int(row) / Self.blockRows)
+    }
   }
 
   /// The codes and scales of a table of single-precision vectors.

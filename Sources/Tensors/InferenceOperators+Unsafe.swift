@@ -1,5 +1,5 @@
+import CBLAS
 import CKernels
-import COpenBLAS
 import Platform
 
 /// Operators that compute and forget: every value lives in a buffer of the workspace, which takes
@@ -14,7 +14,6 @@ package struct InferenceOperators: Operators {
   package init(workspace: Workspace, level: retort_level? = nil) {
     self.workspace = workspace
     self.level = level ?? retort_level_in_use()
-    SingleThreadedBLAS.enforce
   }
 
   package func embed(_ lookups: [(table: EmbeddingWeights, ids: [Int32])]) -> Matrix {
@@ -55,8 +54,8 @@ package struct InferenceOperators: Operators {
       }
     case .plain(let weight, let bias):
       for row in 0..<x.rows { out.row(row).update(from: bias.pointer, count: out.columns) }
-      cblas_sgemm(
-        CblasRowMajor, CblasNoTrans, CblasTrans, Int32(x.rows), Int32(out.columns),
+      retort_sgemm(
+        false, true, Int32(x.rows), Int32(out.columns),
         Int32(x.columns), 1, x.pointer, Int32(x.columns), weight.pointer, Int32(x.columns), 1,
         out.pointer, Int32(out.columns))
     }
@@ -136,10 +135,4 @@ package struct InferenceOperators: Operators {
     }
     return out
   }
-}
-
-/// Restricts OpenBLAS to the calling thread: we run whole micro-batches in parallel instead, and
-/// results must not depend on how many.
-enum SingleThreadedBLAS {
-  static let enforce: Void = openblas_set_num_threads(1)
 }

@@ -1,4 +1,4 @@
-import COpenBLAS
+import CBLAS
 
 /// Inner products of many queries with many vectors, by the system's matrix product.
 package enum ScoreProducts {
@@ -12,9 +12,8 @@ package enum ScoreProducts {
     queries: UnsafePointer<Float>, count: Int, vectors: UnsafePointer<Float>, rows: Int,
     dimension: Int, into scores: UnsafeMutablePointer<Float>
   ) {
-    SingleThreadedBLAS.enforce
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasTrans, Int32(count), Int32(rows), Int32(dimension), 1,
+    retort_sgemm(
+      false, true, Int32(count), Int32(rows), Int32(dimension), 1,
       queries, Int32(dimension), vectors, Int32(dimension), 0, scores, Int32(rows))
   }
 }

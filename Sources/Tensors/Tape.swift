@@ -87,7 +87,6 @@ package final class Tape {
     self.memory = memory
     self.dropout = dropout
     self.level = level ?? retort_level_in_use()
-    SingleThreadedBLAS.enforce
   }
 
   /// Remembers how to go back over an operation.

@@ -1,5 +1,5 @@
+import CBLAS
 import CKernels
-import COpenBLAS
 import Platform
 
 /// A linear layer as training holds it, for the system's matrix product.
@@ -21,8 +21,8 @@ struct PlainLinear: Sendable {
   func apply(_ x: UnsafePointer<Float>, _ count: Int, _ y: UnsafeMutablePointer<Float>) {
     guard count > 0 else { return }
     for row in 0..<count { (y + row * outputs).update(from: bias.pointer, count: outputs) }
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasTrans, Int32(count), Int32(outputs), Int32(inputs), 1, x,
+    retort_sgemm(
+      false, true, Int32(count), Int32(outputs), Int32(inputs), 1, x,
       Int32(inputs), weight.pointer, Int32(inputs), 1, y, Int32(outputs))
   }
 
@@ -31,8 +31,8 @@ struct PlainLinear: Sendable {
     _ dy: UnsafePointer<Float>, _ count: Int, _ dx: UnsafeMutablePointer<Float>
   ) {
     guard count > 0 else { return }
-    cblas_sgemm(
-      CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(count), Int32(inputs), Int32(outputs), 1,
+    retort_sgemm(
+      false, false, Int32(count), Int32(inputs), Int32(outputs), 1,
       dy, Int32(outputs), weight.pointer, Int32(inputs), 0, dx, Int32(inputs))
   }
 }
@@ -127,8 +127,8 @@ extension WeightGradient.Tile {
     let (x, dy) = (gradient.input, gradient.output)
     guard x.rows > 0 else { return }
     if let weight = gradient.weight {
-      cblas_sgemm(
-        CblasRowMajor, CblasTrans, CblasNoTrans, Int32(outputs.count), Int32(inputs.count),
+      retort_sgemm(
+        true, false, Int32(outputs.count), Int32(inputs.count),
         Int32(x.rows), 1, dy.pointer + outputs.lowerBound, Int32(dy.columns),
         x.pointer + inputs.lowerBound, Int32(x.columns), 1,
         weight.row(outputs.lowerBound) + inputs.lowerBound, Int32(weight.columns))

@@ -1,4 +1,5 @@
 import CKernels
+import Platform
 
 /// y = x Wᵀ + b.
 package struct LinearWeights: Sendable {
@@ -84,6 +85,11 @@ package struct EmbeddingWeights: Sendable {
 
   /// Makes a table of codes.
   package init(_ table: CodedTable) { form = .coded(table) }
+
+  /// Throws where the vector of one of `ids` is damaged, as far as that is not known already.
+  package func verify(_ ids: some Sequence<Int32>) throws(RetortError) {
+    if case .coded(let table) = form { try table.verify(ids) }
+  }
 
   /// The number of vectors.
   package var rows: Int {

@@ -56,7 +56,7 @@ extension TokenizerPlan {
 
     let hidden = policy == .recognised ? [] : Set(added.map(\.id))
     let model = try WordPiece(
-      pieces: vocabulary.pieces, unknown: unknown, hidden: hidden, settings: settings, path: path)
+      vocabulary, unknown: unknown, hidden: hidden, settings: settings, path: path)
     let secondType = template?.secondType ?? 1
     return TokenizerPlan(
       model: .wordPiece(model), addedTokens: added, secondType: secondType,

@@ -11,8 +11,27 @@ struct Vocabulary {
   /// One more than the largest id.
   private(set) var size = 0
 
-  private var storage: [UInt8] = []
-  private var entries: [(range: Range<Int>, id: Int32)] = []
+  /// The length of the longest piece in bytes.
+  private(set) var longestPiece = 0
+  /// The memory of all pieces.
+  private(set) var storage: [UInt8] = []
+
+  /// Where a piece lies in the storage; files are far smaller than 4 GB.
+  struct Entry {
+    private let start: UInt32
+    private let end: UInt32
+    let id: Int32
+
+    var range: Range<Int> { Int(start)..<Int(end) }
+
+    init(_ range: Range<Int>, id: Int32) {
+      start = UInt32(range.lowerBound)
+      end = UInt32(range.upperBound)
+      self.id = id
+    }
+  }
+
+  private var entries: [Entry] = []
   /// Numbers of entries by the hash of their bytes, with linear probing; -1 where free.
   private var table: [Int32] = []
 
@@ -20,6 +39,9 @@ struct Vocabulary {
   var pieces: some RandomAccessCollection<Piece> {
     entries.lazy.map { [storage] in (storage[$0.range], $0.id) }
   }
+
+  /// An upper bound of the bytes of all pieces.
+  var bytes: Int { storage.count }
 
   /// The id of a piece.
   func id(of piece: String) -> Int32? {
@@ -106,21 +128,34 @@ struct Vocabulary {
     let slot = slot(of: storage, range)
     guard table[slot] < 0 else { return false }
     table[slot] = Int32(entries.count)
-    entries.append((range, id))
+    entries.append(Entry(range, id: id))
+    longestPiece = max(longestPiece, range.count)
     size = max(size, Int(id) + 1)
     return true
   }
 
   /// The slot of a range of bytes, or the free one where they belong; half of all slots are free.
   private func slot(of bytes: [UInt8], _ range: Range<Int>) -> Int {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for place in range { hash = (hash ^ UInt64(bytes[place])) &* 0x0000_0100_0000_01B3 }
-    let mask = table.count - 1
-    var slot = Int(truncatingIfNeeded: Hashing.mix(hash)) & mask
-    while table[slot] >= 0, !isEqual(entries[Int(table[slot])].range, bytes, range) {
-      slot = (slot + 1) & mask
+    var hash = PieceHash()
+    for place in range { hash.add(bytes[place]) }
+    var slot = firstSlot(hash.value)
+    while let entry = entry(at: slot), !isEqual(entry.range, bytes, range) {
+      slot = self.slot(after: slot)
     }
     return slot
+  }
+
+  /// Where the search for a hash begins.
+  func firstSlot(_ hash: UInt64) -> Int {
+    Int(truncatingIfNeeded: Hashing.mix(hash)) & (table.count - 1)
+  }
+
+  func slot(after slot: Int) -> Int { (slot + 1) & (table.count - 1) }
+
+  /// The piece in a slot, nil where it is free.
+  func entry(at slot: Int) -> Entry? {
+    let entry = table[slot]
+    return entry < 0 ? nil : entries[Int(entry)]
   }
 
   /// Whether a stored piece has the bytes of a range.
@@ -136,4 +171,12 @@ struct Vocabulary {
   private func firstLine(of piece: ArraySlice<UInt8>) -> Int {
     (entries.firstIndex { storage[$0.range] == piece } ?? 0) + 1
   }
+}
+
+/// FNV-1a (Fowler, Noll, Vo) over the bytes of a piece: every prefix has its hash on the way.
+struct PieceHash {
+  private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
+
+  @inline(__always)
+  mutating func add(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
 }

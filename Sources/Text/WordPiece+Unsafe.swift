@@ -8,6 +8,7 @@ extension WordPiece {
   /// caller cuts what is above its limit.
   func encode(_ text: UnsafeBufferPointer<UInt8>, limit: Int, into ids: inout [Int32]) {
     guard let base = text.baseAddress, ids.count <= limit else { return }
+    let tables = tables(for: text.count)
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: settings.maximumWordLength * 4 + 8) {
       buffer in
       guard let word = buffer.baseAddress else { return }
@@ -28,20 +29,20 @@ extension WordPiece {
               case Self.asciiDropped:
                 break
               case Self.asciiWhitespace:
-                finish(&scan, into: &ids)
+                finish(&scan, tables, into: &ids)
                 if ids.count > limit { return }
               default:
-                finish(&scan, into: &ids)
+                finish(&scan, tables, into: &ids)
                 scan.append(byte)
-                finish(&scan, into: &ids)
+                finish(&scan, tables, into: &ids)
                 if ids.count > limit { return }
               }
             } else {
-              position = encodeOther(base, from: position, &scan, into: &ids)
+              position = encodeOther(base, from: position, &scan, tables, into: &ids)
               if ids.count > limit { return }
             }
           }
-          finish(&scan, into: &ids)
+          finish(&scan, tables, into: &ids)
         }
       }
     }
@@ -83,7 +84,8 @@ extension WordPiece {
 
   /// Handles the non-ASCII character at `position`; returns the position after it.
   private func encodeOther(
-    _ base: UnsafePointer<UInt8>, from position: Int, _ scan: inout Scan, into ids: inout [Int32]
+    _ base: UnsafePointer<UInt8>, from position: Int, _ scan: inout Scan, _ tables: Tables?,
+    into ids: inout [Int32]
   ) -> Int {
     let table = BertCharacters.table(lowercase: settings.lowercase, strip: settings.stripAccents)
     let (scalar, length) = Self.decode(base + position)
@@ -91,36 +93,36 @@ extension WordPiece {
     let entry = page.entry(scalar)
     if settings.cleanText, entry.isControl { return position + length }
     if entry.isWhitespace {
-      finish(&scan, into: &ids)
+      finish(&scan, tables, into: &ids)
       return position + length
     }
     let alone = settings.splitCJK && entry.isCJK
-    if alone { finish(&scan, into: &ids) }
+    if alone { finish(&scan, tables, into: &ids) }
     if let mapping = page.mapping(entry) {
       var offset = 0
       while offset < mapping.count, let bytes = mapping.baseAddress {
         let (output, length) = Self.decode(bytes + offset)
-        append(bytes + offset, length, table.page(output).entry(output), &scan, into: &ids)
+        append(bytes + offset, length, table.page(output).entry(output), &scan, tables, into: &ids)
         offset += length
       }
     } else {
-      append(base + position, length, entry, &scan, into: &ids)
+      append(base + position, length, entry, &scan, tables, into: &ids)
     }
-    if alone { finish(&scan, into: &ids) }
+    if alone { finish(&scan, tables, into: &ids) }
     return position + length
   }
 
   /// Appends a normalised character to the word, or ends the word at punctuation or whitespace.
   private func append(
     _ bytes: UnsafePointer<UInt8>, _ length: Int, _ entry: BertCharacters.Entry,
-    _ scan: inout Scan, into ids: inout [Int32]
+    _ scan: inout Scan, _ tables: Tables?, into ids: inout [Int32]
   ) {
     if entry.isWhitespace {
-      finish(&scan, into: &ids)
+      finish(&scan, tables, into: &ids)
     } else if entry.isPunctuation {
-      finish(&scan, into: &ids)
+      finish(&scan, tables, into: &ids)
       scan.append(bytes, length: length)
-      finish(&scan, into: &ids)
+      finish(&scan, tables, into: &ids)
     } else {
       scan.append(bytes, length: length)
     }
@@ -128,10 +130,12 @@ extension WordPiece {
 
   /// Ends the word: appends its pieces, or the unknown token, and empties it.
   @inline(__always)
-  private func finish(_ scan: inout Scan, into ids: inout [Int32]) {
+  private func finish(_ scan: inout Scan, _ tables: Tables?, into ids: inout [Int32]) {
     guard scan.characters > 0 else { return }
     if scan.characters > scan.maximum {
       ids.append(unknown)
+    } else if let tables {
+      match(scan.word, count: scan.count, tables, into: &ids)
     } else {
       match(scan.word, count: scan.count, into: &ids)
     }
@@ -140,13 +144,15 @@ extension WordPiece {
   }
 
   /// Greedy longest match from the left; a rest without a match makes the whole word unknown.
-  private func match(_ word: UnsafePointer<UInt8>, count: Int, into ids: inout [Int32]) {
+  private func match(
+    _ word: UnsafePointer<UInt8>, count: Int, _ tables: Tables, into ids: inout [Int32]
+  ) {
     // Most words are one short piece.
-    if let whole = shortPieces.id(of: word, count: count) {
+    if let whole = tables.shortPieces.id(of: word, count: count) {
       ids.append(whole)
       return
     }
-    let trie = trie
+    let trie = tables.trie
     let mark = ids.count
     var start = 0
     var root = Self.initialRoot
@@ -173,6 +179,22 @@ extension WordPiece {
       ids.append(best)
       start = end
       root = Self.continuationRoot
+    }
+  }
+
+  /// The same by looking up every prefix of a rest, longest first.
+  private func match(_ word: UnsafePointer<UInt8>, count: Int, into ids: inout [Int32]) {
+    let mark = ids.count
+    var start = 0
+    while start < count {
+      let rest = UnsafeBufferPointer(start: word + start, count: count - start)
+      guard let (id, length) = search.longest(in: rest, isInside: start > 0) else {
+        ids.removeSubrange(mark...)
+        ids.append(unknown)
+        return
+      }
+      ids.append(id)
+      start += length
     }
   }
 

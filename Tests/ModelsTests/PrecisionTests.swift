@@ -218,11 +218,70 @@ import Testing
       damaged[tensor.range.lowerBound + tensor.range.count / 2] ^= 0x10
       try FileSystem.replace(path, with: damaged)
       let error = #expect(throws: RetortError.self) {
-        try EncoderModel(directory: copy, options: options(.int8))
+        let model = try EncoderModel(directory: copy, options: options(.int8))
+        // Words are verified where they are looked up.
+        _ = try model.encode([Array(0..<150)], threads: 1)
       }
       #expect(error?.code == .checksumMismatch)
       #expect(error?.message.contains(tensor.name) == true)
     }
+  }
+
+  @Test func `a damaged word is an error for the texts that hold it or a neighbour`() throws {
+    let folder = try TemporaryFolder()
+    let (original, copy) = (folder.path + "/original", folder.path + "/copy")
+    try TinyEncoder.write(to: original)
+    _ = try ModelQuantizer.quantize(directory: original, output: copy, format: .int8)
+    let whole = try EncoderModel(directory: copy, options: options(.int8))
+    let path = copy + "/model.safetensors"
+    let codes = try #require(
+      try SafeTensors(path: path).tensors.first { $0.name.hasSuffix("word_embeddings.codes") })
+    var bytes = try FileSystem.read(path)
+    // The first value of word 100, which is verified together with the words 64 to 127.
+    bytes[codes.range.lowerBound + 100 * TinyEncoder.width] ^= 1
+    let expected = try whole.encode([[0, 63, 128, 149]], threads: 1)
+    try FileSystem.replace(path, with: bytes)
+    let model = try EncoderModel(directory: copy, options: options(.int8))
+    for id: Int32 in [64, 100, 127, 64] {
+      let error = #expect(throws: RetortError.self) {
+        try model.encode([[0], [1, id]], threads: 1)
+      }
+      #expect(error?.code == .checksumMismatch)
+    }
+    #expect(try model.encode([[0, 63, 128, 149]], threads: 1) == expected)
+  }
+
+  @Test func `a quantised checkpoint of an earlier release is the same model`() throws {
+    let folder = try TemporaryFolder()
+    let (original, copy) = (folder.path + "/original", folder.path + "/copy")
+    try TinyEncoder.write(to: original)
+    _ = try ModelQuantizer.quantize(directory: original, output: copy, format: .int8)
+    let path = copy + "/model.safetensors"
+    let model = try EncoderModel(directory: copy, options: options(.int8))
+    let file = try SafeTensors(path: path)
+    // It had no checksums of parts of the word table.
+    var writer = SafeTensorsWriter()
+    writer.metadata = file.metadata.filter { !$0.key.hasSuffix(".checks") }
+    for tensor in file.tensors where !tensor.name.hasSuffix(".checks") {
+      writer.add(
+        tensor.name, type: tensor.type, shape: tensor.shape, bytes: file.bytes(of: tensor))
+    }
+    try writer.write(to: path)
+    #expect(writer.metadata.count == file.metadata.count - 1)
+    let earlier = try EncoderModel(directory: copy, options: options(.int8))
+    #expect(earlier.identity == model.identity)
+    let texts = sequences(vocabulary: 150, lengths: [3, 40])
+    let vectors = try earlier.encode(texts, threads: 1)
+    #expect(try vectors == model.encode(texts, threads: 1))
+    var bytes = try FileSystem.read(path)
+    let codes = try #require(
+      try SafeTensors(path: path).tensors.first { $0.name.hasSuffix("word_embeddings.codes") })
+    bytes[codes.range.lowerBound] ^= 1
+    try FileSystem.replace(path, with: bytes)
+    let error = #expect(throws: RetortError.self) {
+      try EncoderModel(directory: copy, options: options(.int8))
+    }
+    #expect(error?.code == .checksumMismatch)
   }
 
   @Test func `quantising what cannot be quantised is one error that leaves nothing`() throws {

@@ -27,6 +27,21 @@ import Testing
     }
   }
 
+  @Test func `long data has the checksum of the table, too`() {
+    var random = SplitMix64(seed: 2)
+    let bytes = (0..<120_000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    // Around multiples of what three streams take at once.
+    for length in [24_575, 24_576, 24_577, 49_151, 49_152, 49_165, 73_728, 100_003] {
+      let start = Int(random.next() % 64)
+      let seed = UInt32(truncatingIfNeeded: random.next())
+      bytes[start..<(start + length)].withUnsafeBytes { part in
+        let found = retort_crc32c(seed, part.baseAddress, part.count)
+        let expected = retort_crc32c_scalar(seed, part.baseAddress, part.count)
+        #expect(found == expected, "start \(start), length \(length), seed \(seed)")
+      }
+    }
+  }
+
   @Test func `a checksum can be continued`() {
     let bytes = Array("a checksum in two parts".utf8)
     bytes.withUnsafeBytes { all in

@@ -188,4 +188,30 @@ struct TinyVocabulary {
       #expect(cut.ids == kept + [3], "seed \(seed)")
     }
   }
+
+  @Test func `The first words are split as those behind a thousand pages`() throws {
+    let folder = try TinyVocabulary().folder
+    // A tokenizer that has read much finds pieces in other tables than one that was just made.
+    let experienced = try Tokenizer(directory: folder)
+    _ = experienced.encode(String(repeating: "the retort ", count: 20_000), maxLength: 100_000)
+    let seed = UInt64.random(in: 0...UInt64.max)
+    var state = seed
+    func next(_ bound: UInt64) -> UInt64 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return (state >> 33) % bound
+    }
+    let parts = [
+      "the", "retort", "dis", "till", "er", "s", "a", "k", "é", "東", "\u{0}", " ", ".", "##",
+      "[MASK]",
+      "ß", "naive",
+    ]
+    for _ in 0..<20 {
+      let fresh = try Tokenizer(directory: folder)
+      for _ in 0..<20 {
+        let text = (0..<next(60)).map { _ in parts[Int(next(UInt64(parts.count)))] }.joined()
+        let ids = fresh.encode(text, maxLength: 1000).ids
+        #expect(ids == experienced.encode(text, maxLength: 1000).ids, "seed \(seed)")
+      }
+    }
+  }
 }

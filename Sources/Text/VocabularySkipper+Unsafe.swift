@@ -3,20 +3,23 @@
 /// It is nearly all of the file, and where `vocab.txt` is there, nobody reads it: decoding half a
 /// megabyte of it in general terms would be most of a query's start.
 struct VocabularySkipper {
-  private let bytes: [UInt8]
+  private let bytes: UnsafeBufferPointer<UInt8>
   private var at = 0
 
   /// `bytes` with null in the place of the value of `vocab` below `model`; as they are where they
   /// are not JSON of such a shape, whose defects the decoder will name.
   static func skip(_ bytes: [UInt8]) -> [UInt8] {
-    var skipper = VocabularySkipper(bytes)
-    guard let model = skipper.value(of: "model") else { return bytes }
-    skipper.at = model.lowerBound
-    guard let vocabulary = skipper.value(of: "vocab") else { return bytes }
+    let range = bytes.withUnsafeBufferPointer { buffer -> Range<Int>? in
+      var skipper = VocabularySkipper(buffer)
+      guard let model = skipper.value(of: "model") else { return nil }
+      skipper.at = model.lowerBound
+      return skipper.value(of: "vocab")
+    }
+    guard let vocabulary = range else { return bytes }
     return bytes[..<vocabulary.lowerBound] + Array("null".utf8) + bytes[vocabulary.upperBound...]
   }
 
-  private init(_ bytes: [UInt8]) { self.bytes = bytes }
+  private init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
   /// Where the value of a key lies in the object that begins here.
   private mutating func value(of key: String) -> Range<Int>? {
