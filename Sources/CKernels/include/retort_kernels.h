@@ -9,6 +9,7 @@
 #include "retort_cpu.h"
 #include "retort_distance.h"
 #include "retort_matrix.h"
+#include "retort_pooling.h"
 #include "retort_training.h"
 
 #endif
