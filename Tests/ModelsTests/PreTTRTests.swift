@@ -137,7 +137,7 @@ import Testing
       loaded.sequence(text, .passage).ids == Array(loaded.sequence(text, .query).ids.dropFirst()))
     let long = loaded.sequence(String(repeating: "water ", count: 60), .passage)
     #expect(long.isTruncated && long.ids.count == 36)
-    // Kept states do not depend on what comes after them.
+    // A passage that is cut elsewhere has other states to keep.
     let shorter = try PreTTR(directory: folder.path + "/saved", maxLength: 9)
     #expect(shorter.fingerprint != loaded.fingerprint)
     #expect(shorter.termFingerprint != loaded.termFingerprint)

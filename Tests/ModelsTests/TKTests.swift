@@ -140,7 +140,7 @@ import Testing
       }
     }
     let changes: [(old: String, new: String, reason: String)] = [
-      ("\"tk\"", "\"bert\"", "is no TK"), ("\"hidden_size\": 8", "\"hidden_size\": 10", "heads"),
+      ("\"tk\"", "\"bert\"", "is no TK"), ("\"hidden_size\": 8", "\"hidden_size\": 9", "heads"),
       ("\"hidden_size\": 8", "\"hidden_size\": 16", "word_embeddings.weight"),
       ("\"vocab_size\": 20", "\"vocab_size\": 21", "has 20 words"),
       ("\"passage_length\": 200", "\"passage_length\": 1000000000", "passage_length"),
