@@ -123,7 +123,8 @@ let package = Package(
     .testTarget(
       name: "DistillationTests",
       dependencies: [
-        "Distillation", "RetortCLI", "Evaluation", "Models", "Tensors", "Formats", "TestSupport",
+        "Distillation", "Reranking", "RetortCLI", "Evaluation", "Models", "Tensors", "Formats",
+        "TestSupport",
       ]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(

@@ -19,10 +19,10 @@ package protocol Ranker: Sendable {
   /// The scores of the batch, [scores × 1], in the order of its lists.
   func scores(_ ops: TapeOperators, _ batch: RankingBatch) -> Tape.Value
 
-  /// Token ids of texts, for `RankerSnapshot.vectors`.
-  func tokens(_ texts: [String], _ role: TextRole, threads: Int) -> [[Int32]]
+  /// Texts as the model reads them by themselves.
+  func sequences(_ texts: [String], _ role: TextRole, threads: Int) -> [TermSequence]
 
-  /// Token ids of queries with passages, for `RankerSnapshot.scores`.
+  /// Token ids of queries with passages, for a model that reads both together.
   func tokens(pairs: [(query: String, passage: String)], threads: Int) -> [TokenizedPair]
 
   /// What inference makes of the weights as they are now.
@@ -32,4 +32,14 @@ package protocol Ranker: Sendable {
   func save(to folder: String) throws(RetortError)
 }
 
+extension Ranker {
+  /// None: the model reads both apart.
+  package func tokens(pairs: [(query: String, passage: String)], threads: Int) -> [TokenizedPair] {
+    []
+  }
+}
+
 extension TrainableModel: Ranker {}
+extension TrainableColBERT: Ranker {}
+extension TrainableTK: Ranker {}
+extension TrainablePreTTR: Ranker {}

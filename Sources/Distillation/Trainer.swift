@@ -1,3 +1,4 @@
+import Formats
 import Models
 import Platform
 
@@ -46,16 +47,25 @@ package enum Trainer {
       }
     }
     let reporter = ProgressReporter(quiet: quiet)
-    var modelOptions = TrainableModel.Options()
-    modelOptions.pooling = options.pooling
-    modelOptions.normalizes = options.normalize
-    modelOptions.queryLength = options.queryLength
-    modelOptions.passageLength = options.passageLength
-    modelOptions.seed = options.seed
-    let model = try TrainableModel(
-      directory: options.initial, kind: options.model, options: modelOptions)
+    let model: any Ranker
+    let data: TrainingData
+    if options.model == .tk {
+      // A new TK is made of the words of what it is to read.
+      data = try TrainingData(options)
+      model = try ranker(options, data)
+    } else {
+      model = try ranker(options)
+      data = try TrainingData(options)
+    }
     for note in model.notes { reporter.note(note) }
-    let data = try TrainingData(options)
+    return try train(model, data, options, store, reporter, quiet: quiet, afterStep)
+  }
+
+  private static func train(
+    _ model: some Ranker, _ data: TrainingData, _ options: TrainingOptions,
+    _ store: CheckpointStore, _ reporter: ProgressReporter, quiet: Bool,
+    _ afterStep: (Int) throws(RetortError) -> Void
+  ) throws(RetortError) -> TrainingReport {
     for warning in data.warnings { reporter.warn(warning) }
     let validation = try Validation(options, for: model)
     if let validation {
@@ -69,10 +79,49 @@ package enum Trainer {
     return try run.finish(afterStep)
   }
 
+  /// The model to train.
+  private static func ranker(_ options: TrainingOptions) throws(RetortError) -> any Ranker {
+    var model = TrainableModel.Options()
+    model.pooling = options.pooling
+    model.normalizes = options.normalize
+    model.queryLength = options.queryLength
+    model.passageLength = options.passageLength
+    model.seed = options.seed
+    model.variant = options.variant
+    model.dimension = options.dimension
+    model.queryMasks = options.queryMasks
+    model.splitLayer = options.splitLayer
+    model.compression = options.compression
+    switch options.model {
+    case .bertDot, .bertCat:
+      return try TrainableModel(directory: options.initial, kind: options.model, options: model)
+    case .colbert: return try TrainableColBERT(directory: options.initial, options: model)
+    case .prettr: return try TrainablePreTTR(directory: options.initial, options: model)
+    case .tk: return try TrainableTK(directory: options.initial, options: options.tk)
+    }
+  }
+
+  /// The TK to train: that of a folder, or one of the words of the training's texts.
+  private static func ranker(
+    _ options: TrainingOptions, _ data: TrainingData
+  ) throws(RetortError) -> any Ranker {
+    guard options.initial.isEmpty else { return try ranker(options) }
+    var start = TKStart()
+    data.forEachText(passages: options.collection == nil) { start.add($0) }
+    for path in [options.collection, options.vocabularyCorpus].compactMap({ $0 }) {
+      let corpus = try CorpusReader(path: path, skipBadLines: options.skipBadLines)
+      while let passage = try corpus.next() {
+        try Interruption.check()
+        start.add(passage.text)
+      }
+    }
+    return try TrainableTK(start, options: options.tk)
+  }
+
   /// Refuses to write over the start, or over a folder that is no trained model.
   private static func checkFolders(_ options: TrainingOptions) throws(RetortError) {
     let output = FileSystem.resolved(options.output)
-    let initial = FileSystem.resolved(options.initial)
+    let initial = options.initial.isEmpty ? "" : FileSystem.resolved(options.initial)
     guard output != initial, !initial.hasPrefix(output + "/") else {
       throw RetortError(
         .usage, "is, or holds, the model to start from; name another folder", path: options.output)

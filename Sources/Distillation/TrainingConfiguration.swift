@@ -61,7 +61,8 @@ package enum TrainingConfiguration {
     }
     let validation = options.validation
     return [
-      "model": text(options.model.rawValue), "init": text(options.initial),
+      "model": text(options.model.rawValue),
+      "init": text(options.initial.isEmpty ? nil : options.initial),
       "output": text(options.output), "triples": text(options.triples),
       "teacher-scores": text(options.teacherScores), "collection": text(options.collection),
       "queries": text(options.queries), "max-unknown": number(options.maxUnknown),
@@ -69,6 +70,11 @@ package enum TrainingConfiguration {
       "normalize": .flag(options.normalize),
       "query-length": number(options.queryLength),
       "passage-length": number(options.passageLength), "dropout": number(options.dropout),
+      "variant": text(options.variant?.rawValue), "dimension": number(options.dimension),
+      "query-masks": text(options.queryMasks.map { "\($0)" }),
+      "split-layer": number(options.splitLayer), "compression": number(options.compression),
+      "embeddings": text(options.embeddings), "vocabulary-size": number(options.vocabularySize),
+      "vocabulary-corpus": text(options.vocabularyCorpus),
       "loss": text(options.loss.rawValue), "temperature": number(options.temperature),
       "in-batch-teacher": text(options.inBatchTeacher),
       "in-batch-weight": number(options.inBatchWeight),

@@ -54,6 +54,12 @@ package struct TrainingData: Sendable {
     scores.isEmpty ? [] : [Double(scores[number].positive), Double(scores[number].negative)]
   }
 
+  /// Calls `body` with the texts of all queries and, if wanted, of all passages.
+  func forEachText(passages wantsPassages: Bool, _ body: (String) -> Void) {
+    queries.forEach(body)
+    if wantsPassages { passages.forEach(body) }
+  }
+
   /// The number of queries that are named, with triples or without.
   var queryCount: Int { queryNames.names.count }
 

@@ -5,7 +5,7 @@ import Platform
 package struct TrainingOptions: Sendable, Codable, Equatable {
   /// The architecture.
   package var model: RankerKind
-  /// The model directory to start from.
+  /// The model directory to start from; empty for a new TK.
   package var initial: String
   /// Triples without a teacher.
   package var triples: String?
@@ -34,6 +34,22 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
   package var queryLength = 32
   /// Tokens of a passage, or of a pair, at most; nil as the start has it.
   package var passageLength: Int?
+  /// The family (`colbert`); nil: as the start has it, else the original.
+  package var variant: ColBERTVariant?
+  /// Components of a token's vector (`colbert`) or of a word's (`tk`); nil: what is usual.
+  package var dimension: Int?
+  /// The [MASK] tokens of queries (`colbert`); nil: what the start or the family has.
+  package var queryMasks: QueryMasks?
+  /// Layers that read query and passage apart (`prettr`); nil: as the start has it, else half of them.
+  package var splitLayer: Int?
+  /// Numbers of a passage's token that can be kept (`prettr`); nil: as the start has it, else all.
+  package var compression: Int?
+  /// A file of words' vectors (a new `tk`); nil: they are drawn.
+  package var embeddings: String?
+  /// Words at most (a new `tk`).
+  package var vocabularySize = 200_000
+  /// A corpus whose words count beside those of the triples (a new `tk`).
+  package var vocabularyCorpus: String?
 
   /// Triples of a step.
   package var batchSize = 32
@@ -130,9 +146,9 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
       (collection == nil) == (queries == nil),
       "ids need both --collection and --queries; without either, columns are texts")
     try check(
-      !(loss.sharesPassages && model == .bertCat),
-      "the loss \(loss.rawValue) scores every query with every passage of the batch, which bert-cat "
-        + "cannot afford; choose another, or train bert-dot")
+      !(loss.sharesPassages && (model == .bertCat || model == .prettr)),
+      "the loss \(loss.rawValue) scores every query with every passage of the batch, which "
+        + "\(model.rawValue) cannot afford; choose another, or train bert-dot")
     try check(
       inBatchTeacher == nil || (model == .bertDot && loss == .marginMSE),
       "a teacher of the batch (--in-batch-teacher) stands beside --loss margin-mse, and teaches "
@@ -163,8 +179,9 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
     try inRange(marginBins, 0...10_000, "the number of margin bins")
     try check(
       topicClusters == 0 || model == .bertDot,
-      "topic clusters are clusters of the encoder's vectors, which bert-cat does not have; train "
-        + "bert-dot, or leave --topic-clusters out")
+      "topic clusters are clusters of the encoder's vectors, which \(model.rawValue) does not have; "
+        + "train bert-dot, or leave --topic-clusters out")
+    try checkArchitecture()
     try check(
       marginBins == 0 || teacherScores != nil,
       "margins are a teacher's; give --teacher-scores, or leave --margin-bins out")
@@ -195,7 +212,7 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
       ("--epsilon", "\(epsilon)"), ("--clip-norm", "\(clipNorm)"), ("--dropout", "\(dropout)"),
       ("--seed", "\(seed)"), ("--topic-clusters", "\(topicClusters)"),
       ("--margin-bins", "\(marginBins)"),
-    ] + validation.deciding
+    ] + architecture + validation.deciding
   }
 }
 

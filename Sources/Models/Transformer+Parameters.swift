@@ -15,6 +15,15 @@ extension ParameterList {
     )
   }
 
+  /// Appends the weight of a linear layer whose bias is not trained.
+  mutating func append(weightOf layer: LinearWeights, _ name: String, group: Parameter.Group) {
+    guard case .plain(let weight, _) = layer.form else { return }
+    append(
+      Parameter(
+        weight, [.init(name + ".weight", shape: [weight.rows, weight.columns])], group: group,
+        decays: true))
+  }
+
   mutating func append(_ weights: LayerNormWeights, _ name: String, group: Parameter.Group) {
     for (matrix, part) in [(weights.weight, ".weight"), (weights.bias, ".bias")] {
       append(

@@ -21,7 +21,8 @@ extension Transformer {
 }
 
 extension TransformerLayer {
-  fileprivate func packed(_ precision: Precision, level: retort_level) -> TransformerLayer {
+  /// The same layer with its products packed.
+  func packed(_ precision: Precision, level: retort_level) -> TransformerLayer {
     var result = self
     result.attention = attention.packed(precision, level: level)
     result.attentionOutput = attentionOutput.packed(precision, level: level)

@@ -17,6 +17,25 @@ package struct TransformerLayer: Sendable {
   package var outputNorm: LayerNormWeights
 }
 
+extension TransformerLayer {
+  /// The layer over `x`, [tokens × d], in which tokens see their sequence; of `rows` alone where they
+  /// are given.
+  func apply<Ops: Operators>(
+    _ ops: Ops, _ x: Ops.Value, _ batch: RaggedBatch, heads: Int, _ activation: Activation,
+    rows: [Int32]? = nil
+  ) -> Ops.Value {
+    var attended = ops.attention(
+      ops.linear(x, attention), heads: heads, offsets: batch.offsets, keys: batch.keys)
+    var residual = x
+    if let rows {
+      attended = ops.rows(attended, rows)
+      residual = ops.rows(x, rows)
+    }
+    let middle = ops.project(attended, attentionOutput, residual: residual, attentionNorm)
+    return ops.feedForward(middle, inner: inner, activation, output: output, outputNorm)
+  }
+}
+
 /// A bidirectional post-norm Transformer encoder: BERT, DistilBERT or ALBERT.
 ///
 /// Devlin et al. 2018 (arXiv:1810.04805), Sanh et al. 2019 (arXiv:1910.01108), Lan et al. 2019
@@ -51,19 +70,8 @@ package struct Transformer: Sendable {
   package func apply<Ops: Operators>(
     layer index: Int, _ ops: Ops, _ x: Ops.Value, _ batch: RaggedBatch, rows: [Int32]? = nil
   ) -> Ops.Value {
-    let layer = layers[index]
-    var attended = ops.attention(
-      ops.linear(x, layer.attention), heads: configuration.heads, offsets: batch.offsets,
-      keys: batch.keys)
-    var residual = x
-    if let rows {
-      attended = ops.rows(attended, rows)
-      residual = ops.rows(x, rows)
-    }
-    let middle = ops.project(
-      attended, layer.attentionOutput, residual: residual, layer.attentionNorm)
-    return ops.feedForward(
-      middle, inner: layer.inner, configuration.activation, output: layer.output, layer.outputNorm)
+    layers[index].apply(
+      ops, x, batch, heads: configuration.heads, configuration.activation, rows: rows)
   }
 
   /// The last layer's output, [tokens × d].
@@ -127,5 +135,31 @@ struct MicroBatchRunner: Sendable {
       }
     }
     return results.values
+  }
+
+  /// As many rows of every sequence as its length says, each `width` wide, in the order of `lengths`.
+  ///
+  /// `body` gets the indices of one micro-batch and returns the rows of all its sequences.
+  func rows(
+    lengths: [Int], width: Int, threads: Int,
+    _ body: @Sendable (InferenceOperators, [Int]) -> Matrix
+  ) throws(RetortError) -> (values: [Float], offsets: [Int]) {
+    let offsets = lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
+    let results = Matrix(rows: offsets[lengths.count], columns: width)
+    let batches = MicroBatches.plan(lengths: lengths, tokens: Self.tokens(lengths))
+    let workspaces = pool.take(max(1, min(threads, batches.count)))
+    defer { pool.put(workspaces) }
+    try parallelForThrowing(batches.count, threads: threads) { item, worker throws(RetortError) in
+      try Interruption.check()
+      let rows = body(InferenceOperators(workspace: workspaces[worker]), batches[item])
+      var row = 0
+      for index in batches[item] {
+        for target in offsets[index]..<offsets[index + 1] {
+          results.copyRow(row, of: rows, to: target)
+          row += 1
+        }
+      }
+    }
+    return (results.values, offsets)
   }
 }

@@ -109,6 +109,15 @@ struct WeightReader {
       weight: try read([weight], columns: inputs), bias: try vector([bias]))
   }
 
+  mutating func headNorm(_ name: String, width: Int, epsilon: Float) throws(RetortError)
+    -> LayerNormWeights
+  {
+    let weight = try find(name + ".weight", as: name + ".weight", shape: [width])
+    let bias = try find(name + ".bias", as: name + ".bias", shape: [width])
+    return LayerNormWeights(
+      weight: try vector([weight]), bias: try vector([bias]), epsilon: epsilon)
+  }
+
   /// A layer whose outputs the file decides, and which may have no bias: then it is zero.
   mutating func projection(_ name: String, inputs: Int) throws(RetortError) -> LinearWeights {
     let outputs = headRows(name + ".weight") ?? 0

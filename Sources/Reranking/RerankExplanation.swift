@@ -9,8 +9,12 @@ public struct RerankExplanation: Sendable, Encodable, Equatable {
   public var score: Float
   /// colbert: what every token of the query matched.
   public var terms: [TermMatch]?
-  /// cat: what every sentence of the passage changes.
+  /// cat and prettr: what every sentence of the passage changes.
   public var sentences: [SentenceChange]?
+  /// tk: the words of the query, in the order of the kernels' counts.
+  public var words: [String]?
+  /// tk: what every kernel saw, and what it adds to the score.
+  public var kernels: [KernelShare]?
 
   /// A sentence of a passage.
   public struct SentenceChange: Sendable, Encodable, Equatable {
@@ -27,17 +31,28 @@ extension CrossEncoder {
   public func explain(
     query: String, passage: String, threads: Int
   ) throws(RetortError) -> RerankExplanation? {
+    try bySentences(.cat, query: query, passage: passage, threads: threads)
+  }
+}
+
+extension Reranker {
+  /// The score of the whole passage less that of the passage without each of its sentences.
+  func bySentences(
+    _ kind: RerankerKind, query: String, passage: String, threads: Int
+  ) throws(RetortError) -> RerankExplanation? {
     let sentences = Sentences.split(passage)
     let shortened = sentences.indices.map { place in
       (sentences[..<place] + sentences[(place + 1)...]).joined()
     }
-    let scores = try score(query: query, passages: [passage] + shortened, threads: threads)
+    let scores = try rerank(
+      query: query, passages: [passage] + shortened, threads: threads
+    ).scores
     guard let whole = scores.first else { return nil }
     let changes = zip(sentences, scores.dropFirst()).map { sentence, score in
       RerankExplanation.SentenceChange(
         text: sentence.trimmingWhitespace, change: whole - score)
     }
-    return RerankExplanation(model: .cat, score: whole, sentences: changes)
+    return RerankExplanation(model: kind, score: whole, sentences: changes)
   }
 }
 

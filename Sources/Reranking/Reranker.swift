@@ -53,6 +53,15 @@ public enum RerankerKind: String, Sendable, Codable, CaseIterable {
   case cat
   /// ColBERT: a vector for every token, the largest inner products summed up.
   case colbert
+  /// TK: words in their contexts, kernels over their cosines.
+  case tk
+  /// PreTTR: a cross-encoder whose first layers read query and passage apart.
+  case prettr
+
+  /// Reads a kind; `pretr` is prettr, too.
+  init?(named name: String) {
+    self.init(rawValue: name == "pretr" ? "prettr" : name)
+  }
 }
 
 /// A re-ranker by kind and folder, as people write it: `cat:models/teacher`.
@@ -72,7 +81,7 @@ public struct RerankerName: Sendable, Equatable {
   public init(_ text: String) throws(RetortError) {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     let kinds = RerankerKind.allCases.map { $0.rawValue + ":MODEL" }.joined(separator: ", ")
-    guard parts.count == 2, !parts[1].isEmpty, let kind = RerankerKind(rawValue: String(parts[0]))
+    guard parts.count == 2, !parts[1].isEmpty, let kind = RerankerKind(named: String(parts[0]))
     else {
       throw RetortError(.usage, "\"\(text)\" is no re-ranker; write \(kinds)")
     }
@@ -82,6 +91,8 @@ public struct RerankerName: Sendable, Equatable {
   /// Loads the model; its `model` must be a folder.
   public func load(_ options: RerankerOptions = .init()) throws(RetortError) -> any Reranker {
     switch kind {
+    case .prettr: return try PreTTR(directory: model, maxLength: options.maxLength)
+    case .tk: return try TK(directory: model, maxLength: options.maxLength)
     case .cat: return try CrossEncoder(directory: model, maxLength: options.maxLength)
     case .colbert:
       var settings = ColBERTOptions()
@@ -94,7 +105,8 @@ public struct RerankerName: Sendable, Equatable {
 
 /// What a caller may decide about a re-ranker; nil leaves it to the model's files.
 public struct RerankerOptions: Sendable {
-  /// Tokens of a query with its passage (cat), or of a passage (colbert), at most.
+  /// Tokens of a query with its passage (cat), or of a passage (colbert, prettr; tk: words), at
+  /// most.
   public var maxLength: Int?
   /// colbert: the [MASK] tokens of queries.
   public var queryMasks: QueryMasks?

@@ -10,7 +10,8 @@ struct ModelInfoCommand: ParsableCommand {
     discussion: """
       Loads the model as every other command does, so that what it prints is what they use, and an \
       error here is the error they would give. The directory is one of Hugging Face or \
-      sentence-transformers: config.json, model.safetensors and the tokenizer's files.
+      sentence-transformers: config.json, model.safetensors and the tokenizer's files; or a TK, of \
+      which --max-length and --json are the options.
       """)
 
   @Argument(
@@ -40,17 +41,21 @@ struct ModelInfoCommand: ParsableCommand {
       options.normalize = normalize
       options.maxLength = maxLength
       options.precision = precision
-      let summary = try TextEncoder(
-        directory: try modelFolder(directory), options: options
-      ).summary
-      if json {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        print(String(decoding: try encoder.encode(summary), as: UTF8.self))
-      } else {
-        print(summary.description)
+      let folder = try modelFolder(directory)
+      if TK.isModel(directory: folder) {
+        let summary = try TK(directory: folder, maxLength: maxLength).summary
+        return try show(summary, summary.description)
       }
+      let summary = try TextEncoder(directory: folder, options: options).summary
+      try show(summary, summary.description)
     }
+  }
+
+  private func show(_ summary: some Encodable, _ description: String) throws {
+    guard json else { return print(description) }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    print(String(decoding: try encoder.encode(summary), as: UTF8.self))
   }
 }
 

@@ -6,8 +6,8 @@ struct RerankArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Re-rank what was found with a model that reads the passages: cat:MODEL or colbert:MODEL. \
-      Repeated, each re-ranks the best of the one before.
+      Re-rank what was found with a model that reads the passages: cat:MODEL, colbert:MODEL, \
+      prettr:MODEL or tk:MODEL. Repeated, each re-ranks the best of the one before.
       """, valueName: "kind:model"))
   var rerank: [String] = []
 

@@ -14,8 +14,9 @@ struct RerankCommand: ParsableCommand {
         retort rerank bm25.trec --topics q.tsv --corpus c.tsv --model cat:teacher -o cat.trec
         retort rerank run.trec --topics q.tsv --index indexes/x --model colbert:c -o new.trec
 
-      --model is cat:MODEL, a cross-encoder with one output, or colbert:MODEL, which compares the \
-      vectors of tokens and encodes the candidates as it reads them. Candidates are taken by score, equal ones \
+      --model is cat:MODEL, a cross-encoder with one output, colbert:MODEL, which compares the \
+      vectors of tokens, prettr:MODEL, a cross-encoder whose first layers read query and passage apart, \
+      or tk:MODEL, which compares words in their contexts. Candidates are taken by score, equal ones \
       by id, larger first, as evaluators do. Those behind --depth follow the others in their order, \
       with scores that fall by one.
 
@@ -40,7 +41,10 @@ struct RerankCommand: ParsableCommand {
   var corpus: String?
 
   @Option(
-    help: "The re-ranker: cat:MODEL or colbert:MODEL, where MODEL is a folder or a fetched model.")
+    help: """
+      The re-ranker: cat:MODEL, colbert:MODEL, prettr:MODEL or tk:MODEL, where MODEL is a folder or a \
+      fetched model.
+      """)
   var model: String
 
   @Option(name: .shortAndLong, help: "The run to make; - is standard output.")
@@ -60,8 +64,8 @@ struct RerankCommand: ParsableCommand {
 
   @Option(
     help: """
-      Tokens of a query with its passage (cat) or of a passage (colbert) at most (default: what the \
-      model says).
+      Tokens of a query with its passage (cat) or of a passage (colbert, prettr; tk: words) at most \
+      (default: what the model says).
       """)
   var maxLength: Int?
 

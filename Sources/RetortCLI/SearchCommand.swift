@@ -22,12 +22,14 @@ struct SearchCommand: ParsableCommand {
       quotes, numbers, true or false, joined by and, or, not and parentheses. A passage with several \
       values of a field passes where one of them does. k passages come back wherever as many pass.
 
-      With --rerank a cross-encoder (cat) or ColBERT (colbert) reads the best --depth passages and \
-      puts them in order; passages behind the depth follow in theirs, with scores that fall by one.
+      With --rerank a cross-encoder (cat, prettr), ColBERT (colbert) or TK (tk) reads the best --depth \
+      passages and puts them in order; passages behind the depth follow in theirs, with scores that \
+      fall by one.
 
       With --explain ColBERT shows which token of the passage each token of the question matched, its \
       place, the product and its share of the score; a cross-encoder shows for each sentence by how \
-      much the score falls without it. [MASK] tokens are one line.
+      much the score falls without it; TK shows for each kernel its part of the score, and how many of \
+      the passage's words are near its cosine to each word of the question. [MASK] tokens are one line.
 
       An index with lexical data (`retort index build --lexical`, or `retort index add-lexical`) is \
       searched by words with --lexical: BM25 with k1 0.9 and b 0.4, that is the sum over the words of \

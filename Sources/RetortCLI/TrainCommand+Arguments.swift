@@ -49,25 +49,87 @@ struct TrainModelArguments: ParsableArguments {
       """)
   var normalize = false
 
-  @Option(help: "bert-dot: tokens of a query at most, special ones included.")
+  @Option(
+    help: """
+      Tokens of a query at most, special ones included (not bert-cat); prettr's passages begin at this \
+      position.
+      """)
   var queryLength = 32
 
   @Option(
     help: """
-      Tokens of a passage (bert-cat: of a query with its passage) at most (default: what the start \
-      says).
+      Tokens of a passage (bert-cat: of a query with its passage; tk: words) at most (default: what \
+      the start says).
       """)
   var passageLength: Int?
 
-  @Option(help: "The share of hidden values and of attention probabilities dropped in a step.")
-  var dropout = 0.1
+  @Option(
+    help: """
+      The share of hidden values and of attention probabilities dropped in a step (default: 0.1, tk 0).
+      """)
+  var dropout: Double?
 
-  func apply(to options: inout TrainingOptions) {
+  @Option(
+    help: """
+      colbert: original (unit vectors, markers, queries filled with [MASK]) or hofstaetter (vectors as \
+      they are, a bias, no markers). Default: what the start is, else original.
+      """)
+  var variant: ColBERTVariant?
+
+  @Option(
+    help: """
+      colbert: numbers of a token's vector (default: what the start has, else 128 in the original and \
+      the encoder's width in hofstaetter). tk: of a word's vector, where they are drawn (default: 300).
+      """)
+  var dimension: Int?
+
+  @OptionGroup var masks: QueryMaskArguments
+
+  @Option(
+    help: """
+      prettr: layers that read query and passage apart (default: what the start has, else half of \
+      them).
+      """)
+  var splitLayer: Int?
+
+  @Option(
+    help: """
+      prettr: numbers of a passage's token that can be kept, by a compressor (default: what the start \
+      has, else the encoder's width without one).
+      """)
+  var compression: Int?
+
+  @Option(
+    help: """
+      tk, without --init: vectors of words in GloVe's text format, perhaps gzipped; words they lack are \
+      unknown (default: vectors are drawn for all words).
+      """)
+  var embeddings: String?
+
+  @Option(help: "tk, without --init: words at most, the most frequent of the texts.")
+  var vocabularySize = 200_000
+
+  @Option(
+    help: """
+      tk, without --init: a corpus whose words count beside those of the triples and --collection: \
+      tsv, JSON lines or a BEIR folder.
+      """)
+  var vocabularyCorpus: String?
+
+  func apply(to options: inout TrainingOptions) throws {
+    options.variant = variant
+    options.splitLayer = splitLayer
+    options.compression = compression
+    options.embeddings = embeddings
+    options.vocabularySize = vocabularySize
+    options.vocabularyCorpus = vocabularyCorpus
+    options.dimension = dimension
+    options.queryMasks = try masks.parsed()
     options.pooling = pooling
     options.normalize = normalize
     options.queryLength = queryLength
     options.passageLength = passageLength
-    options.dropout = dropout
+    options.dropout = dropout ?? (options.model == .tk ? 0 : 0.1)
   }
 }
 
@@ -114,7 +176,11 @@ struct TrainLearningArguments: ParsableArguments {
   @Option(help: "The learning rate of embeddings (default: the same).")
   var embeddingRate: Double?
 
-  @Option(help: "The learning rate of the head of bert-cat (default: the same).")
+  @Option(
+    help: """
+      The learning rate of what makes scores of the encoder's output: the head of bert-cat, the \
+      projection of colbert, the kernels of tk (default: the same).
+      """)
   var headRate: Double?
 
   @Option(help: "How the learning rate goes on after the warm-up: linear or cosine to 0, constant.")
@@ -253,6 +319,7 @@ struct TrainValidationArguments: ParsableArguments {
 
 extension ValidationOptions.Target: ExpressibleByArgument {}
 extension RankerKind: ExpressibleByArgument {}
+extension ColBERTVariant: ExpressibleByArgument {}
 extension Loss: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
 extension Schedule.Shape: ExpressibleByArgument {}

@@ -15,10 +15,18 @@ struct TrainCommand: ParsableCommand {
 
         retort train --model bert-dot --init minilm --teacher-scores scores.tsv -o student
         retort train --model bert-cat --init minilm --triples triples.tsv --loss ranknet -o teacher
+        retort train --model colbert --init minilm --teacher-scores scores.tsv -o terms
+        retort train --model prettr --init minilm --teacher-scores scores.tsv -o split
+        retort train --model tk --embeddings glove.txt.gz --teacher-scores scores.tsv -o kernels
 
       A line of --triples is `query TAB positive TAB negative`; one of --teacher-scores has the \
       teacher's two scores (raw logits) before these. Columns are texts, or ids if --collection and \
       --queries are given.
+
+      colbert gets a projection where the start has none, and learns further where it has one; \
+      `retort rerank` and `retort search --rerank` load it as colbert:NAME. tk starts from vectors of \
+      words or from nothing and is small and fast: tk:NAME. prettr is a cross-encoder of which the first \
+      --split-layer layers of a passage can be computed ahead of all queries: prettr:NAME.
 
       With --validation-qrels queries that are not trained on are ranked every so many steps, by \
       nDCG@10 and MRR@10; the model that is written is the best of these, not the last.
@@ -35,10 +43,16 @@ struct TrainCommand: ParsableCommand {
       """)
   var config: String?
 
-  @Option(help: "bert-dot: vectors and their inner product; bert-cat: query and passage in one.")
+  @Option(
+    help: """
+      bert-dot: vectors and their inner product; bert-cat: query and passage in one; colbert: a vector \
+      for every token; tk: words and kernels; prettr: query and passage first apart, then in one.
+      """)
   var model: RankerKind?
 
-  @Option(name: .customLong("init"), help: "The model to start from: a folder, or a fetched one.")
+  @Option(
+    name: .customLong("init"),
+    help: "The model to start from: a folder, or a fetched one. tk may do without.")
   var initial: String?
 
   @Option(name: .shortAndLong, help: "The model folder to make.")
@@ -94,12 +108,13 @@ struct TrainCommand: ParsableCommand {
       return value
     }
     Interruption.install()
+    let model = try named(model, "model")
+    let start = model == .tk ? initial : try named(initial, "init")
     var options = TrainingOptions(
-      model: try named(model, "model"),
-      initial: absolutePath(try modelFolder(try named(initial, "init"))),
+      model: model, initial: try start.map { absolutePath(try modelFolder($0)) } ?? "",
       output: absolutePath(try named(output, "output")))
     data.apply(to: &options)
-    network.apply(to: &options)
+    try network.apply(to: &options)
     try learning.apply(to: &options)
     validation.apply(to: &options)
     options.checkpointEvery = checkpointEvery

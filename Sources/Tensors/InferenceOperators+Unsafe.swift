@@ -107,6 +107,14 @@ package struct InferenceOperators: Operators {
     return out
   }
 
+  package func stack(_ above: Matrix, _ below: Matrix) -> Matrix {
+    precondition(above.columns == below.columns, "rows of one width")
+    let out = workspace.matrix(rows: above.rows + below.rows, columns: above.columns)
+    out.pointer.update(from: above.pointer, count: above.count)
+    out.row(above.rows).update(from: below.pointer, count: below.count)
+    return out
+  }
+
   package func mean(_ x: Matrix, offsets: [Int]) -> Matrix {
     let out = workspace.matrix(rows: offsets.count - 1, columns: x.columns)
     for sequence in 0..<out.rows {

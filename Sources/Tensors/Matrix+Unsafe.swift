@@ -85,6 +85,11 @@ package struct Matrix: Sendable {
     }
   }
 
+  /// A checksum of the values.
+  package var checksum: UInt32 {
+    Checksum.crc32c(UnsafeRawBufferPointer(UnsafeBufferPointer(start: pointer, count: count)))
+  }
+
   /// Copies row `source` of `other` (as wide as this matrix) into row `target`.
   ///
   /// For results that several workers gather: each target row has one writer.

@@ -55,11 +55,27 @@ package protocol Operators {
   /// The rows named by `indices` → [indices × width].
   func rows(_ x: Value, _ indices: [Int32]) -> Value
 
+  /// The rows of `above` and behind them those of `below`, which is as wide.
+  func stack(_ above: Value, _ below: Value) -> Value
+
   /// The mean row of every sequence → [sequences × width]; zero for an empty one.
   func mean(_ x: Value, offsets: [Int]) -> Value
 
   /// Every row divided by its Euclidean length; a zero row stays zero.
   func normalize(_ x: Value) -> Value
+
+  /// αa + (1 − α)b, where `share` holds α; both of the same shape.
+  func mix(_ a: Value, _ b: Value, share: Matrix) -> Value
+
+  /// Kernel pooling of pairs of a query's and a passage's rows, which are unit vectors →
+  /// [pairs × kernels]: φₖ = Σᵢ ln max(|aₖ| Σⱼ exp(−(xᵢ·yⱼ − μₖ)²/(2σₖ²)), 1e-10).
+  ///
+  /// Query q is rows `queryOffsets[q]..<queryOffsets[q + 1]` of `queries`, passages alike; both may be
+  /// the same value.
+  func kernelFeatures(
+    _ queries: Value, _ queryOffsets: [Int], _ passages: Value, _ passageOffsets: [Int],
+    pairs: [(Int32, Int32)], _ kernels: KernelWeights
+  ) -> Value
 }
 
 extension Operators {

@@ -19,6 +19,11 @@ package struct RaggedBatch: Sendable {
     for sequence in sequences { append(sequence) }
   }
 
+  /// Sequences of which only the lengths matter.
+  package init(lengths: [Int]) {
+    for length in lengths { append([Int32](repeating: 0, count: length)) }
+  }
+
   /// The number of sequences.
   package var count: Int { offsets.count - 1 }
   /// The number of tokens.

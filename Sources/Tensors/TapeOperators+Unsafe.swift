@@ -119,6 +119,27 @@ package struct TapeOperators: Operators {
     return value
   }
 
+  package func stack(_ above: Value, _ below: Value) -> Value {
+    let (one, other) = (above.matrix, below.matrix)
+    precondition(one.columns == other.columns, "rows of one width")
+    let out = tape.matrix(rows: one.rows + other.rows, columns: one.columns)
+    out.pointer.update(from: one.pointer, count: one.count)
+    out.row(one.rows).update(from: other.pointer, count: other.count)
+    let value = Value(out)
+    tape.record { tape in
+      guard let dout = value.takeGradient() else { return }
+      let (first, second) = (
+        tape.matrix(rows: one.rows, columns: one.columns),
+        tape.matrix(rows: other.rows, columns: one.columns)
+      )
+      first.pointer.update(from: dout.pointer, count: first.count)
+      second.pointer.update(from: dout.row(one.rows), count: second.count)
+      above.add(first, tape)
+      below.add(second, tape)
+    }
+    return value
+  }
+
   package func mean(_ x: Value, offsets: [Int]) -> Value {
     let (input, width, level) = (x.matrix, x.matrix.columns, tape.level)
     precondition(offsets.last == input.rows)

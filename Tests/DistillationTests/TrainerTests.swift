@@ -85,7 +85,7 @@ import Testing
       #expect(!encoder.summary.normalize.value && encoder.summary.pooling.value == .mean)
       let vectors = try encoder.encode(texts: ["king queen", "king", "water"], threads: 1)
       #expect(vectors.count == 3 * TinyEncoder.width && vectors.allSatisfy { $0.isFinite })
-    case .bertCat:
+    default:
       let scores = try CrossEncoder(directory: options.output).score(
         query: "king queen city", passages: ["king queen city road", "salt"], threads: 1)
       #expect(scores.allSatisfy { $0.isFinite })

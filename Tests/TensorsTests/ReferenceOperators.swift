@@ -124,6 +124,11 @@ final class ReferenceOperators: Operators {
       values: indices.flatMap { row in (0..<x.columns).map { x[Int(row), $0] } })
   }
 
+  func stack(_ above: DoubleMatrix, _ below: DoubleMatrix) -> DoubleMatrix {
+    DoubleMatrix(
+      rows: above.rows + below.rows, columns: above.columns, values: above.values + below.values)
+  }
+
   func mean(_ x: DoubleMatrix, offsets: [Int]) -> DoubleMatrix {
     var out = DoubleMatrix(rows: offsets.count - 1, columns: x.columns)
     for sequence in 0..<out.rows {
@@ -131,6 +136,39 @@ final class ReferenceOperators: Operators {
       for token in tokens {
         for column in 0..<x.columns {
           out[sequence, column] += x[token, column] / Double(tokens.count)
+        }
+      }
+    }
+    return out
+  }
+
+  func mix(_ a: DoubleMatrix, _ b: DoubleMatrix, share: Matrix) -> DoubleMatrix {
+    let alpha = values(share).values[0]
+    return DoubleMatrix(
+      rows: a.rows, columns: a.columns,
+      values: zip(a.values, b.values).map { alpha * $0 + (1 - alpha) * $1 })
+  }
+
+  func kernelFeatures(
+    _ queries: DoubleMatrix, _ queryOffsets: [Int], _ passages: DoubleMatrix,
+    _ passageOffsets: [Int], pairs: [(Int32, Int32)], _ kernels: KernelWeights
+  ) -> DoubleMatrix {
+    var out = DoubleMatrix(rows: pairs.count, columns: kernels.count)
+    let scales = values(kernels.scales).values
+    for (number, pair) in pairs.enumerated() {
+      for i in queryOffsets[Int(pair.0)]..<queryOffsets[Int(pair.0) + 1] {
+        for kernel in 0..<kernels.count {
+          let (mean, sharpness) = (
+            Double(kernels.means[kernel]), Double(kernels.sharpness[kernel])
+          )
+          var sum = 0.0
+          for j in passageOffsets[Int(pair.1)]..<passageOffsets[Int(pair.1) + 1] {
+            let cosine = (0..<queries.columns).reduce(0.0) {
+              $0 + queries[i, $1] * passages[j, $1]
+            }
+            sum += exp(-sharpness * (cosine - mean) * (cosine - mean))
+          }
+          out[number, kernel] += log(max(abs(scales[kernel]) * sum, 1e-10))
         }
       }
     }

@@ -32,6 +32,9 @@ package enum TinyEncoder {
       + ["##s", "##ing", "##er", "##ly"].filter { $0.count > 3 } + whole + ["?", ".", ",", "-"]
   }
 
+  /// The family of the encoder.
+  package enum Body: Sendable { case bert, distilbert }
+
   /// What stands on the encoder.
   package enum Head: Sendable {
     case none
@@ -45,11 +48,12 @@ package enum TinyEncoder {
 
   /// Writes the directory; another seed gives other weights.
   package static func write(
-    to folder: String, seed: UInt64 = 1, tokenizer: Bool = true, head: Head = .none
+    to folder: String, seed: UInt64 = 1, tokenizer: Bool = true, head: Head = .none,
+    body: Body = .bert
   ) throws {
     try FileSystem.makeFolder(folder)
     let vocabulary = Self.vocabulary + (head == .projection ? ["[unused0]", "[unused1]"] : [])
-    let configuration = Self.configuration(words: vocabulary.count)
+    let configuration = Self.configuration(words: vocabulary.count, body)
     try FileSystem.replace(folder + "/config.json", with: Array(configuration.utf8))
     if tokenizer {
       let lines = vocabulary.joined(separator: "\n") + "\n"
@@ -76,20 +80,19 @@ package enum TinyEncoder {
     }
     add("embeddings.word_embeddings.weight", [vocabulary.count, width], scale: 1)
     add("embeddings.position_embeddings.weight", [maxLength, width], scale: 0.1)
-    add("embeddings.token_type_embeddings.weight", [2, width], scale: 0.1)
+    if body == .bert { add("embeddings.token_type_embeddings.weight", [2, width], scale: 0.1) }
     norm("embeddings.LayerNorm")
+    let parts = body == .bert ? bertParts : distilParts
     for layer in 0..<layers {
-      let base = "encoder.layer.\(layer)."
-      for part in ["attention.self.query", "attention.self.key", "attention.self.value"] {
-        linear(base + part, width, width)
-      }
-      linear(base + "attention.output.dense", width, width)
-      norm(base + "attention.output.LayerNorm")
-      linear(base + "intermediate.dense", inner, width)
-      linear(base + "output.dense", width, inner)
-      norm(base + "output.LayerNorm")
+      let base = (body == .bert ? "encoder.layer." : "transformer.layer.") + "\(layer)."
+      for part in parts.prefix(3) { linear(base + part, width, width) }
+      linear(base + parts[3], width, width)
+      norm(base + parts[4])
+      linear(base + parts[5], inner, width)
+      linear(base + parts[6], width, inner)
+      norm(base + parts[7])
     }
-    linear("pooler.dense", width, width)
+    if body == .bert { linear("pooler.dense", width, width) }
     switch head {
     case .none: break
     case .classifier: linear("classifier", 1, width)
@@ -99,13 +102,30 @@ package enum TinyEncoder {
     try writer.write(to: folder + "/model.safetensors")
   }
 
-  private static func configuration(words: Int) -> String {
-    """
-    {"model_type": "bert", "vocab_size": \(words), "hidden_size": \(width),
-     "num_hidden_layers": \(layers), "num_attention_heads": 2, "intermediate_size": \(inner),
-     "max_position_embeddings": \(maxLength), "type_vocab_size": 2, "hidden_act": "gelu",
-     "layer_norm_eps": 1e-12}
-    """
+  private static let bertParts = [
+    "attention.self.query", "attention.self.key", "attention.self.value",
+    "attention.output.dense", "attention.output.LayerNorm", "intermediate.dense", "output.dense",
+    "output.LayerNorm",
+  ]
+  private static let distilParts = [
+    "attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "sa_layer_norm",
+    "ffn.lin1", "ffn.lin2", "output_layer_norm",
+  ]
+
+  private static func configuration(words: Int, _ body: Body) -> String {
+    guard body == .bert else {
+      return """
+        {"model_type": "distilbert", "vocab_size": \(words), "dim": \(width),
+         "n_layers": \(layers), "n_heads": 2, "hidden_dim": \(inner),
+         "max_position_embeddings": \(maxLength), "activation": "gelu"}
+        """
+    }
+    return """
+      {"model_type": "bert", "vocab_size": \(words), "hidden_size": \(width),
+       "num_hidden_layers": \(layers), "num_attention_heads": 2, "intermediate_size": \(inner),
+       "max_position_embeddings": \(maxLength), "type_vocab_size": 2, "hidden_act": "gelu",
+       "layer_norm_eps": 1e-12}
+      """
   }
 
   private static let settings = """

@@ -10,6 +10,7 @@
 #include "retort_distance.h"
 #include "retort_matrix.h"
 #include "retort_terms.h"
+#include "retort_pooling.h"
 #include "retort_training.h"
 
 #endif

@@ -202,7 +202,8 @@ extension TopicClusters {
     func vectors(_ numbers: some Collection<Int>) throws(RetortError) -> [Float] {
       let texts = numbers.map { data.query($0) }
       return try snapshot.vectors(
-        model.tokens(texts, .query, threads: options.threads), threads: options.threads)
+        model.sequences(texts, .query, threads: options.threads).map(\.ids),
+        threads: options.threads)
     }
     let few = min(queries.count, Self.sample * options.topicClusters)
     let sample = chosen(few, of: queries.count, seed: options.seed).sorted()

@@ -11,6 +11,8 @@ struct Validation: Sendable {
     case retrieval(queries: [[Int32]], passages: [[Int32]])
     /// Every query with its candidates, by their vectors.
     case candidates(queries: [[Int32]], passages: [[Int32]], lists: [[Int]])
+    /// The same for a model that compares their tokens.
+    case sequences(queries: [TermSequence], passages: [TermSequence], lists: [[Int]])
     /// The same for a model that reads both together.
     case pairs([TokenizedPair], lists: [[Int]])
   }
@@ -37,21 +39,29 @@ struct Validation: Sendable {
     passageIDs = texts.passages.map(\.id)
     qrels = texts.qrels
     let threads = options.threads
-    func tokens() -> (queries: [[Int32]], passages: [[Int32]]) {
+    func sequences() -> (queries: [TermSequence], passages: [TermSequence]) {
       (
-        model.tokens(texts.queries.map(\.text), .query, threads: threads),
-        model.tokens(texts.passages.map(\.text), .passage, threads: threads)
+        model.sequences(texts.queries.map(\.text), .query, threads: threads),
+        model.sequences(texts.passages.map(\.text), .passage, threads: threads)
       )
+    }
+    func ids() -> (queries: [[Int32]], passages: [[Int32]]) {
+      let (queries, passages) = sequences()
+      return (queries.map(\.ids), passages.map(\.ids))
     }
     let what: String
     switch (texts.lists, options.model) {
     case (nil, _):
-      let (queries, passages) = tokens()
+      let (queries, passages) = ids()
       task = .retrieval(queries: queries, passages: passages)
       what = "\(passages.count) passages"
     case (let lists?, .bertDot):
-      let (queries, passages) = tokens()
+      let (queries, passages) = ids()
       task = .candidates(queries: queries, passages: passages, lists: lists)
+      what = "\(lists.reduce(0) { $0 + $1.count }) candidates"
+    case (let lists?, .colbert), (let lists?, .tk), (let lists?, .prettr):
+      let (queries, passages) = sequences()
+      task = .sequences(queries: queries, passages: passages, lists: lists)
       what = "\(lists.reduce(0) { $0 + $1.count }) candidates"
     case (let lists?, .bertCat):
       var pairs: [(query: String, passage: String)] = []
@@ -78,6 +88,12 @@ struct Validation: Sendable {
       best = TopPassages(passageIDs, limit: Self.cutoff).rank(
         lists, try snapshot.vectors(queries, threads: threads),
         by: try snapshot.vectors(passages, threads: threads), dimension: snapshot.dimension)
+    case .sequences(let queries, let passages, let lists):
+      var scores: [Float] = []
+      for (query, list) in zip(queries, lists) {
+        scores += try snapshot.scores(query, list.map { passages[$0] }, threads: threads)
+      }
+      best = TopPassages(passageIDs, limit: Self.cutoff).rank(lists, scores)
     case .pairs(let pairs, let lists):
       let scores = try snapshot.scores(pairs, threads: threads)
       best = TopPassages(passageIDs, limit: Self.cutoff).rank(lists, scores)

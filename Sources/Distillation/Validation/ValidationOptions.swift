@@ -60,7 +60,8 @@ package struct ValidationOptions: Sendable, Codable, Equatable {
     )
     try check(
       candidates != nil || options.model == .bertDot,
-      "bert-cat cannot be asked for all passages of a corpus; give --validation-candidates")
+      "\(options.model.rawValue) cannot be asked for all passages of a corpus; give "
+        + "--validation-candidates")
     try check(
       candidates != nil || corpus != nil || options.collection != nil,
       "validation by retrieval needs passages; give --validation-corpus, or rank candidates "

@@ -3,40 +3,13 @@ import Synchronization
 import Tensors
 import Text
 
-/// A query or a passage as ColBERT reads it.
-package struct TermSequence: Sendable {
-  /// Token ids.
-  package var ids: [Int32]
-  /// How many of the first tokens are attended to.
-  package var keys: Int
-  /// The tokens that have a vector.
-  package var kept: [Int32]
-  /// Whether the text was longer.
-  package var isTruncated: Bool
-
-  /// A sequence all of whose tokens take part.
-  package init(_ ids: [Int32]) {
-    self.init(ids: ids, keys: ids.count, kept: ids.indices.map { Int32($0) }, isTruncated: false)
-  }
-
-  init(ids: [Int32], keys: Int, kept: [Int32], isTruncated: Bool) {
-    self.ids = ids
-    self.keys = keys
-    self.kept = kept
-    self.isTruncated = isTruncated
-  }
-}
-
 /// ColBERT: a vector for every token, and as score the sum over the query's tokens of the largest
 /// inner product with a token of the passage.
 ///
 /// Only tokens that are there take part: there is no padding that could be the largest.
 public final class ColBERT: Sendable {
   private let network: ColBERTNetwork
-  let tokenizer: Tokenizer?
-  private let markers: (query: Int32?, passage: Int32?)
-  private let mask: Int32?
-  private let punctuation: Set<Int32>
+  private let texts: ColBERTTexts
   private let runner = MicroBatchRunner()
   private let workspaces = WorkspacePool()
   private let directory: String
@@ -44,7 +17,7 @@ public final class ColBERT: Sendable {
   private let pieces = Mutex<PieceTable?>(nil)
 
   /// How queries and passages are made.
-  public let settings: ColBERTSettings
+  public var settings: ColBERTSettings { texts.settings }
   /// Components of a token's vector.
   public let dimension: Int
   /// The identity of weights, configuration, tokenizer and settings: equal fingerprints mean equal
@@ -75,16 +48,9 @@ public final class ColBERT: Sendable {
     var network = try ColBERTNetwork(configuration, &reader)
     network.normalizes = settings.normalizes
     self.network = network.packed
-    self.settings = settings
-    self.tokenizer = tokenizer
     self.directory = directory
+    texts = try ColBERTTexts(settings, tokenizer, directory: directory)
     dimension = network.projection.outputs
-    mask = tokenizer?.specialIDs.mask
-    (markers, punctuation) = try Self.special(settings, tokenizer, directory)
-    guard mask != nil || settings.queryMasks.placement == .none || tokenizer == nil else {
-      throw RetortError(
-        .badData, "has no [MASK] in its vocabulary; choose --query-masks none", path: directory)
-    }
     termFingerprint = Models.fingerprint(
       of: reader.record.sorted() + [
         configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
@@ -100,63 +66,23 @@ public final class ColBERT: Sendable {
       ])
   }
 
-  /// The ids of the markers, and those of single punctuation characters where they are left out.
-  private static func special(
-    _ settings: ColBERTSettings, _ tokenizer: Tokenizer?, _ directory: String
-  ) throws(RetortError) -> (markers: (query: Int32?, passage: Int32?), punctuation: Set<Int32>) {
-    guard let tokenizer else { return ((nil, nil), []) }
-    var markers: (query: Int32?, passage: Int32?) = (nil, nil)
-    if settings.queryMarker != nil || settings.passageMarker != nil {
-      let pieces = try PieceTable(directory: directory)
-      func id(_ name: String?) throws(RetortError) -> Int32? {
-        guard let name else { return nil }
-        guard let id = pieces.id(name) else {
-          throw RetortError(
-            .badData,
-            "has no token '\(name)', which marks queries or passages; use the vocabulary the model "
-              + "was trained with", path: directory)
-        }
-        return id
-      }
-      markers = (try id(settings.queryMarker), try id(settings.passageMarker))
-    }
-    var punctuation: Set<Int32> = []
-    if settings.skipsPunctuation {
-      for code in [33...47, 58...64, 91...96, 123...126].joined() {
-        let text = String(UnicodeScalar(UInt8(code)))
-        let ids = tokenizer.encode(text, maxLength: 8).ids
-        if ids.count == 3, ids[1] != tokenizer.specialIDs.unknown { punctuation.insert(ids[1]) }
-      }
-    }
-    return (markers, punctuation)
+  /// What inference makes of weights that are being trained; it has no identity.
+  init(_ network: ColBERTNetwork, _ texts: ColBERTTexts) {
+    self.network = network.packed
+    self.texts = texts
+    directory = ""
+    dimension = network.projection.outputs
+    fingerprint = ""
+    termFingerprint = ""
   }
 
   // MARK: Sequences
 
   /// A query as it is encoded.
-  package func query(_ text: String) -> TermSequence {
-    guard let tokenizer else { return TermSequence([]) }
-    let encoded = tokenizer.encode(
-      text, maxLength: settings.queryLength - (markers.query == nil ? 0 : 1))
-    var ids = encoded.ids
-    if let marker = markers.query { ids.insert(marker, at: 1) }
-    let (masked, keys) = settings.queryMasks.applied(to: ids, mask: mask ?? 0)
-    return TermSequence(
-      ids: masked, keys: keys, kept: masked.indices.map { Int32($0) },
-      isTruncated: encoded.isTruncated)
-  }
+  package func query(_ text: String) -> TermSequence { texts.query(text) }
 
   /// A passage as it is encoded.
-  package func passage(_ text: String) -> TermSequence {
-    guard let tokenizer else { return TermSequence([]) }
-    let encoded = tokenizer.encode(
-      text, maxLength: settings.passageLength - (markers.passage == nil ? 0 : 1))
-    var ids = encoded.ids
-    if let marker = markers.passage { ids.insert(marker, at: 1) }
-    let kept = ids.indices.filter { !punctuation.contains(ids[$0]) }.map { Int32($0) }
-    return TermSequence(
-      ids: ids, keys: ids.count, kept: kept, isTruncated: encoded.isTruncated)
-  }
+  package func passage(_ text: String) -> TermSequence { texts.passage(text) }
 
   /// The names of tokens.
   func pieceTable() throws(RetortError) -> PieceTable {

@@ -32,6 +32,34 @@ struct ColBERTNetwork: Sendable {
     names.contains { reader.hasHead($0 + ".bias") }
   }
 
+  /// A network over given weights.
+  init(transformer: Transformer, projection: LinearWeights, normalizes: Bool) {
+    self.transformer = transformer
+    self.projection = projection
+    self.normalizes = normalizes
+  }
+
+  /// Whether the file has a projection.
+  static func hasProjection(_ reader: WeightReader) -> Bool {
+    names.contains { reader.hasHead($0 + ".weight") }
+  }
+
+  /// What precedes the encoder's tensor names: as the original's and Hofstätter's programs have it.
+  var prefix: String {
+    normalizes ? transformer.configuration.architecture.rawValue + "." : "bert_model."
+  }
+
+  /// Everything that is trained, under the names its family gives it: a bias only where it has one.
+  func parameters() -> ParameterList {
+    var list = transformer.parameters(prefix: prefix)
+    if normalizes {
+      list.append(weightOf: projection, Self.names[0], group: .head)
+    } else {
+      list.append(projection, [Self.names[1]], group: .head)
+    }
+    return list
+  }
+
   /// The same network with its products packed.
   var packed: ColBERTNetwork {
     var result = self

@@ -13,6 +13,14 @@ public struct ColBERTOptions: Sendable {
   public init() {}
 }
 
+/// The families of ColBERT.
+public enum ColBERTVariant: String, Sendable, Codable, CaseIterable {
+  /// Khattab and Zaharia's: unit vectors of 128 numbers, markers, queries filled with [MASK].
+  case original
+  /// Hofstätter et al.'s: vectors as wide as the encoder's, compared as they are.
+  case hofstaetter
+}
+
 /// How a ColBERT checkpoint wants queries and passages.
 ///
 /// There are two families. The original (Khattab and Zaharia 2020, arXiv:2004.12832) projects without
@@ -52,6 +60,25 @@ public struct ColBERTSettings: Sendable, Codable, Equatable {
     var attendToMaskTokens: Bool?
     var queryTokenId: String?
     var docTokenId: String?
+    /// Ours: masks in the words of `QueryMasks`, which the original's fields cannot all say.
+    var queryMasks: String?
+  }
+
+  /// What the original writes beside a checkpoint.
+  static let file = "artifact.metadata"
+
+  /// The settings as `decide` reads them.
+  func metadata(dimension: Int) -> [String: Any] {
+    var fields: [String: Any] = [
+      "query_maxlen": queryLength, "doc_maxlen": passageLength, "dim": dimension,
+      "mask_punctuation": skipsPunctuation, "query_masks": "\(queryMasks)",
+      "attend_to_mask_tokens": queryMasks.placement != .none && queryMasks.areAttended,
+    ]
+    // Hofstätter's variant compares by inner product, for which the file has no word.
+    if normalizes { fields["similarity"] = "cosine" }
+    fields["query_token_id"] = queryMarker
+    fields["doc_token_id"] = passageMarker
+    return fields
   }
 
   /// The settings of a checkpoint: what was asked for, else what its files say, else its family's.
@@ -59,7 +86,7 @@ public struct ColBERTSettings: Sendable, Codable, Equatable {
     _ model: ModelFiles, hasBias: Bool, positions: Int, _ options: ColBERTOptions
   ) throws(RetortError) -> ColBERTSettings {
     var settings = hasBias ? hofstaetter : original
-    let name = "artifact.metadata"
+    let name = Self.file
     if let file = try model.json(name, as: Metadata.self) {
       guard file.similarity ?? "cosine" == "cosine" else {
         throw RetortError(
@@ -76,6 +103,16 @@ public struct ColBERTSettings: Sendable, Codable, Equatable {
         settings.queryMasks.count = settings.queryLength
         settings.queryMasks.areAttended = file.attendToMaskTokens ?? false
       }
+      if let masks = file.queryMasks {
+        do throws(RetortError) {
+          settings.queryMasks = try QueryMasks(masks)
+        } catch {
+          throw RetortError(.badData, error.message, path: model.path(name))
+        }
+      }
+    }
+    if settings.queryMasks.placement == .fill, let length = options.queryLength {
+      settings.queryMasks.count = length
     }
     settings.queryMasks = options.queryMasks ?? settings.queryMasks
     settings.queryLength = options.queryLength ?? min(settings.queryLength, positions)

@@ -11,10 +11,17 @@ package enum TextRole: Sendable {
 }
 
 extension TrainableModel {
-  /// Token ids of texts, special ones included; none without a tokenizer.
-  package func tokens(_ texts: [String], _ role: TextRole, threads: Int) -> [[Int32]] {
-    tokenizer?.encode(
-      texts, maxLength: role == .query ? queryLength : passageLength, threads: threads) ?? []
+  /// A text with its special tokens, cut to the length of its role.
+  func sequence(_ text: String, _ role: TextRole) -> TermSequence {
+    guard let tokenizer else { return TermSequence([]) }
+    let encoded = tokenizer.encode(
+      text, maxLength: role == .query ? queryLength : passageLength)
+    return TermSequence(encoded.ids, isTruncated: encoded.isTruncated)
+  }
+
+  /// Texts as the model reads them; none without a tokenizer.
+  package func sequences(_ texts: [String], _ role: TextRole, threads: Int) -> [TermSequence] {
+    TermSequence.make(texts, threads: threads) { sequence($0, role) }
   }
 
   /// Token ids of queries with passages (`bertCat`).
@@ -32,8 +39,20 @@ extension TrainableModel {
   /// What inference makes of the weights as they are now.
   package func snapshot() -> RankerSnapshot {
     RankerSnapshot(
-      transformer: transformer.packed(.float32), network: network?.packed, pooling: pooling,
-      normalizes: normalizes)
+      network.map { .pairs($0.packed) } ?? .vectors(transformer.packed(.float32), pooling, normalizes: normalizes))
+  }
+}
+
+extension TermSequence {
+  /// Sequences of texts, in order.
+  static func make(
+    _ texts: [String], threads: Int, _ sequence: @Sendable (String) -> TermSequence
+  ) -> [TermSequence] {
+    let encoded = OrderedResults<TermSequence>(count: texts.count)
+    parallelFor(texts.count, threads: threads) { number, _ in
+      encoded.set(number, sequence(texts[number]))
+    }
+    return encoded.values
   }
 }
 
@@ -41,28 +60,33 @@ extension TrainableModel {
 ///
 /// Tables of embeddings are not copied: training must rest while a snapshot is in use.
 package struct RankerSnapshot: Sendable {
-  fileprivate let transformer: Transformer
-  fileprivate let network: CrossEncoderNetwork?
-  fileprivate let pooling: Pooling
-  fileprivate let normalizes: Bool
-  private let runner = MicroBatchRunner()
-
-  fileprivate init(
-    transformer: Transformer, network: CrossEncoderNetwork?, pooling: Pooling, normalizes: Bool
-  ) {
-    self.transformer = transformer
-    self.network = network
-    self.pooling = pooling
-    self.normalizes = normalizes
+  /// What runs.
+  enum Network: Sendable {
+    /// A vector a text.
+    case vectors(Transformer, Pooling, normalizes: Bool)
+    /// Query and passage in one sequence.
+    case pairs(CrossEncoderNetwork)
+    /// Query and passage as sequences of their own.
+    case sequences(any TermScorer)
   }
 
-  /// The width of a vector.
-  package var dimension: Int { transformer.configuration.width }
+  private let network: Network
+  private let runner = MicroBatchRunner()
+
+  init(_ network: Network) { self.network = network }
+
+  /// The width of a vector; 0 where a text has none.
+  package var dimension: Int {
+    guard case .vectors(let transformer, _, _) = network else { return 0 }
+    return transformer.configuration.width
+  }
 
   /// Vectors row by row, [sequences × dimension]; the same bytes for every number of threads.
   package func vectors(_ sequences: [[Int32]], threads: Int) throws(RetortError) -> [Float] {
-    try runner.run(lengths: sequences.map(\.count), width: dimension, threads: threads) {
-      ops, indices in
+    guard case .vectors(let transformer, let pooling, let normalizes) = network else { return [] }
+    return try runner.run(
+      lengths: sequences.map(\.count), width: dimension, threads: threads
+    ) { ops, indices in
       let pooled = transformer.pooled(
         ops, RaggedBatch(indices.map { sequences[$0] }), by: pooling)
       return normalizes ? ops.normalize(pooled) : pooled
@@ -71,12 +95,20 @@ package struct RankerSnapshot: Sendable {
 
   /// One score a pair; none where the model has no head for pairs.
   package func scores(_ pairs: [TokenizedPair], threads: Int) throws(RetortError) -> [Float] {
-    guard let network else { return [] }
+    guard case .pairs(let network) = network else { return [] }
     return try runner.run(lengths: pairs.map(\.ids.count), width: 1, threads: threads) {
       ops, indices in
       var batch = RaggedBatch()
       for index in indices { batch.append(pairs[index].ids, types: pairs[index].types) }
       return network.forward(ops, batch)
     }
+  }
+
+  /// The scores of passages for a query, in order; none where the model does not read both apart.
+  package func scores(
+    _ query: TermSequence, _ passages: [TermSequence], threads: Int
+  ) throws(RetortError) -> [Float] {
+    guard case .sequences(let scorer) = network else { return [] }
+    return try scorer.score(query, passages, threads: threads)
   }
 }

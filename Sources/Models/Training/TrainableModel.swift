@@ -9,11 +9,18 @@ public enum RankerKind: String, Sendable, Codable, CaseIterable {
   case bertDot = "bert-dot"
   /// Query and passage read together; the score is one linear unit.
   case bertCat = "bert-cat"
+  /// A vector for every token; the score is the sum of the largest inner products.
+  case colbert
+  /// Words in their contexts; the score is a weighted sum of kernels over their cosines.
+  case tk
+  /// A cross-encoder whose first layers read query and passage apart.
+  case prettr
 }
 
-/// A network whose weights may change: what the trainer works on.
+/// A dense encoder or a cross-encoder whose weights may change: what the trainer works on.
 ///
-/// Its forward pass is that of inference, over other operators. Copies share the weights.
+/// Its forward pass is that of inference, over other operators. Copies share the weights. The other
+/// kinds have types of their own (`TrainableColBERT`).
 package struct TrainableModel: Sendable {
   /// What a caller decides; nil leaves it to the model's files.
   package struct Options: Sendable {
@@ -21,12 +28,22 @@ package struct TrainableModel: Sendable {
     package var pooling: Pooling?
     /// Whether vectors are scaled to length 1 (`bertDot`).
     package var normalizes = false
-    /// Tokens of a query at most (`bertDot`).
+    /// Tokens of a query at most.
     package var queryLength = 32
     /// Tokens of a passage, or of a query with its passage (`bertCat`), at most.
     package var passageLength: Int?
     /// Seeds the weights of a head that the files do not have.
     package var seed: UInt64 = 0
+    /// The family (`colbert`); nil: what the files say, else the original.
+    package var variant: ColBERTVariant?
+    /// Layers that read apart (`prettr`); nil: half of them.
+    package var splitLayer: Int?
+    /// Numbers of a passage's token that are kept (`prettr`); nil: all.
+    package var compression: Int?
+    /// Components of a token's vector (`colbert`).
+    package var dimension: Int?
+    /// The [MASK] tokens of queries (`colbert`).
+    package var queryMasks: QueryMasks?
 
     package init() {}
   }
@@ -67,20 +84,12 @@ package struct TrainableModel: Sendable {
   let kept: [(name: String, tensor: WeightReader.Source)]
   let tokenizer: Tokenizer?
 
-  /// Loads the weights to start from; without a tokenizer only `batch(ids:)` serves.
+  /// Loads the weights to start from, for `bertCat` or else `bertDot`; without a tokenizer only `batch(ids:)` serves.
   package init(
     directory: String, kind: RankerKind, options: Options = .init(), tokenizes: Bool = true
   ) throws(RetortError) {
-    let files = try ModelFiles(directory)
-    let configuration = try ModelConfiguration(files)
-    let tensors = try TensorFiles(files)
-    let tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
-    try tokenizer?.check(against: configuration, directory: directory)
-    var reader = try WeightReader(tensors, architecture: configuration.architecture)
-    guard !reader.isCoded else {
-      throw RetortError(
-        .badData, "is quantised, which cannot be trained; start from the original", path: directory)
-    }
+    var start = try TrainingStart(directory, tokenizes: tokenizes)
+    let (files, configuration, tokenizer) = (start.files, start.configuration, start.tokenizer)
     let limit = try MaxLength.decide(
       files, positions: configuration.positions,
       declared: tokenizer?.declaredMaxLength ?? .init(), asked: options.passageLength)
@@ -91,10 +100,21 @@ package struct TrainableModel: Sendable {
         .usage, "a query of \(queryLength) tokens has no room for a word; allow at least 3")
     }
     var notes = ["passages are cut to \(limit.value) tokens (\(limit.reason))"]
-    transformer = try Transformer(configuration, &reader)
+    transformer = try Transformer(configuration, &start.reader)
     var kept: [(name: String, tensor: WeightReader.Source)] = []
     switch kind {
-    case .bertDot:
+    case .bertCat:
+      pooling = .cls
+      normalizes = false
+      if let tokenizer {
+        try CrossEncoder.checkTypes(of: tokenizer, against: configuration, directory)
+      }
+      let (network, made) = try CrossEncoderNetwork.starting(
+        transformer, configuration, &start.reader, seed: options.seed)
+      notes += made
+      self.network = network
+      parameters = network.parameters(configuration)
+    default:
       let decisions = try EncodingDecisions(
         files, EncoderOptions(pooling: options.pooling, normalize: options.normalizes))
       pooling = decisions.pooling.value
@@ -104,25 +124,14 @@ package struct TrainableModel: Sendable {
           + (normalizes ? "scaled to length 1" : "not normalised"))
       network = nil
       parameters = transformer.parameters(prefix: "")
-      kept = reader.pooler(configuration)
-    case .bertCat:
-      pooling = .cls
-      normalizes = false
-      if let tokenizer {
-        try CrossEncoder.checkTypes(of: tokenizer, against: configuration, directory)
-      }
-      let (network, made) = try CrossEncoderNetwork.starting(
-        transformer, configuration, &reader, seed: options.seed)
-      notes += made
-      self.network = network
-      parameters = network.parameters(configuration)
+      kept = start.pooler
     }
     self.kept = kept
     self.kind = kind
     self.notes = notes
     self.files = files
     self.tokenizer = tokenizer
-    origin = fingerprint(of: reader.record.sorted() + [configuration.identity])
+    origin = start.origin
   }
 
   // MARK: Batches
@@ -134,102 +143,34 @@ package struct TrainableModel: Sendable {
     _ items: [RankingItem], sharing: PassageSharing, threads: Int
   ) -> RankingBatch {
     guard let tokenizer else { return RankingBatch() }
-    let encoded = OrderedResults<(query: TokenizedText?, passages: [Sequence])>(count: items.count)
-    parallelFor(items.count, threads: threads) { number, _ in
-      let item = items[number]
-      switch kind {
-      case .bertDot:
-        encoded.set(
-          number,
-          (
-            tokenizer.encode(item.query, maxLength: queryLength),
-            item.passages.map { Sequence(tokenizer.encode($0, maxLength: passageLength)) }
-          ))
-      case .bertCat:
-        encoded.set(
-          number,
-          (
-            nil,
-            item.passages.map {
-              Sequence(tokenizer.encodePair(item.query, $0, maxLength: passageLength))
-            }
-          ))
-      }
+    guard network != nil else {
+      return RankingBatch(
+        SequenceItem.make(items, threads: threads) { sequence($0, $1) }, sharing: sharing)
     }
-    return batch(encoded.values, sharing)
+    let pairs = items.flatMap { item in item.passages.map { (item.query, $0) } }
+    let encoded = OrderedResults<(ids: [Int32], types: [Int32], isTruncated: Bool)>(
+      count: pairs.count)
+    parallelFor(pairs.count, threads: threads) { number, _ in
+      let (query, passage) = pairs[number]
+      encoded.set(number, tokenizer.encodePair(query, passage, maxLength: passageLength))
+    }
+    var batch = RankingBatch()
+    for pair in encoded.values {
+      batch.tokens.append(pair.ids, types: pair.types)
+      if pair.isTruncated { batch.truncated += 1 }
+    }
+    batch.addLists(items.map(\.passages.count))
+    return batch
   }
 
   /// A batch of sequences of ids: for every item its query (ignored by `bertCat`) and passages.
   package func batch(
     ids items: [(query: [Int32], passages: [[Int32]])], sharing: PassageSharing = .own
   ) -> RankingBatch {
-    batch(
-      items.map { item in
-        (TokenizedText(ids: item.query, isTruncated: false), item.passages.map { Sequence($0) })
-      }, sharing)
-  }
-
-  private struct Sequence: Sendable {
-    var ids: [Int32]
-    var types: [Int32]?
-    var isTruncated = false
-
-    init(_ ids: [Int32]) { self.ids = ids }
-
-    init(_ text: TokenizedText) {
-      ids = text.ids
-      isTruncated = text.isTruncated
-    }
-
-    init(_ pair: (ids: [Int32], types: [Int32], isTruncated: Bool)) {
-      (ids, types, isTruncated) = (pair.ids, pair.types, pair.isTruncated)
-    }
-  }
-
-  private func batch(
-    _ items: [(query: TokenizedText?, passages: [Sequence])], _ sharing: PassageSharing
-  ) -> RankingBatch {
+    guard network != nil else { return RankingBatch(SequenceItem.make(ids: items), sharing: sharing) }
     var batch = RankingBatch()
-    var scores = 0
-    var ranges: [Range<Int32>] = []
-    for (query, passages) in items {
-      var own: Int32?
-      if kind == .bertDot, let query {
-        own = Int32(batch.tokens.count)
-        batch.tokens.append(query.ids)
-        if query.isTruncated { batch.truncated += 1 }
-      }
-      let first = Int32(batch.tokens.count)
-      for passage in passages {
-        batch.tokens.append(passage.ids, types: passage.types)
-        if passage.isTruncated { batch.truncated += 1 }
-        if let own, sharing == .own { batch.pairs.append((own, Int32(batch.tokens.count - 1))) }
-      }
-      ranges.append(first..<Int32(batch.tokens.count))
-      if sharing == .own {
-        batch.lists.append(scores..<scores + passages.count)
-        scores += passages.count
-      }
-    }
-    guard sharing != .own else { return batch }
-    for (number, own) in ranges.enumerated() {
-      if sharing == .all {
-        for passage in ranges.joined() { batch.pairs.append((own.lowerBound - 1, passage)) }
-        batch.lists.append(scores..<batch.pairs.count)
-        scores = batch.pairs.count
-        continue
-      }
-      for passage in own { batch.pairs.append((own.lowerBound - 1, passage)) }
-      // The positive passage may be in other triples, too: it is no negative of itself.
-      let positive = items[number].passages.first?.ids
-      for (other, range) in ranges.enumerated() where other != number {
-        for (passage, place) in zip(items[other].passages, range) where passage.ids != positive {
-          batch.pairs.append((own.lowerBound - 1, place))
-        }
-      }
-      batch.lists.append(scores..<batch.pairs.count)
-      scores = batch.pairs.count
-    }
+    for passage in items.flatMap(\.passages) { batch.tokens.append(passage) }
+    batch.addLists(items.map(\.passages.count))
     return batch
   }
 
@@ -251,19 +192,6 @@ extension EncoderOptions {
   }
 }
 
-extension WeightReader {
-  /// The pooler's tensors, which BERT_DOT does not use but other programs look for.
-  fileprivate func pooler(
-    _ configuration: ModelConfiguration
-  ) -> [(name: String, tensor: Source)] {
-    guard let name = TensorNames(configuration.architecture).pooler else { return [] }
-    let width = configuration.width
-    return [(name + ".weight", [width, width]), (name + ".bias", [width])].compactMap { part in
-      (try? find(prefix + part.0, as: part.0, shape: part.1)).map { (part.0, $0) }
-    }
-  }
-}
-
 extension CrossEncoderNetwork {
   /// The network to start from, with what the files lack drawn from N(0, 0.02), and what was drawn.
   fileprivate static func starting(
@@ -274,10 +202,7 @@ extension CrossEncoderNetwork {
     var notes: [String] = []
     func drawn(_ outputs: Int, _ name: String) -> LinearWeights {
       notes.append("the \(name) is new: drawn from N(0, 0.02) with the seed \(seed)")
-      let values = (0..<outputs * configuration.width).map { _ in Float(0.02 * random.normal()) }
-      return LinearWeights(
-        weight: Matrix(rows: outputs, columns: configuration.width, values: values),
-        bias: Matrix(rows: 1, columns: outputs))
+      return LinearWeights(drawing: outputs, inputs: configuration.width, &random)
     }
     var pooler: (name: String, weights: LinearWeights, function: Activation)?
     let names = TensorNames(configuration.architecture)

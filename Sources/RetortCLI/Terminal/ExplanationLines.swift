@@ -8,9 +8,10 @@ struct ExplanationLines {
   let width: Int
 
   /// For ColBERT a line a token of the query, with what it matched, their product and its share of the
-  /// score; for a cross-encoder a line a sentence, with what it changes.
+  /// score; for TK a line a kernel; for a cross-encoder a line a sentence, with what it changes.
   func lines(_ explanation: RerankExplanation) -> [String] {
     if let terms = explanation.terms { return self.terms(terms) }
+    if let kernels = explanation.kernels { return self.kernels(kernels, explanation.words ?? []) }
     return (explanation.sentences ?? []).map { sentence in
       let change = String(format: "%+.3f", sentence.change)
       let room = max(width - indent.count - change.count - 2, 20)
@@ -42,6 +43,25 @@ struct ExplanationLines {
       return indent + padded(queries[row], columns.0) + "  "
         + style(padded(passages[row], columns.1), .accent) + score + "  " + style(share, .faint)
     }
+  }
+
+  /// A column a word of the query, with how many words of the passage are near the kernel's cosine.
+  private func kernels(_ kernels: [KernelShare], _ words: [String]) -> [String] {
+    let names = words.map { cut(Display.sanitised($0), to: 12) }
+    let columns = names.map { max(Display.width($0), 6) + 2 }
+    func right(_ text: String, _ columns: Int) -> String {
+      String(repeating: " ", count: max(0, columns - Display.width(text))) + text
+    }
+    let heading = indent + "cosine     part" + zip(names, columns).map(right).joined()
+    var lines = [style(heading, .faint)]
+    for kernel in kernels {
+      let part = String(format: "%+9.3f", kernel.part)
+      let counts = zip(kernel.counts, columns).map { right(String(format: "%.2f", $0), $1) }
+      lines.append(
+        indent + String(format: "%6.1f", kernel.mean)
+          + style(part, kernel.part > 0 ? .accent : .faint) + counts.joined())
+    }
+    return lines
   }
 
   private func padded(_ text: String, _ columns: Int) -> String {

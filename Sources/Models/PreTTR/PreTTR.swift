@@ -1,0 +1,190 @@
+import Platform
+import Tensors
+import Text
+
+/// PreTTR: a cross-encoder whose first layers read queries and passages apart, so that a passage's part
+/// of them can be kept.
+///
+/// MacAvaney et al. 2020 (arXiv:2004.14255); Hofstätter et al. 2020 (arXiv:2010.02666).
+public final class PreTTR: Sendable {
+  private let network: PreTTRNetwork
+  private let reader: PreTTRReader
+  private let runner = MicroBatchRunner()
+  private let workspaces = WorkspacePool()
+
+  /// The identity of weights, configuration, tokenizer and lengths: equal fingerprints mean equal
+  /// scores.
+  public let fingerprint: String
+  /// What decides what is kept of passages.
+  package let termFingerprint: String
+
+  /// Loads a folder that training wrote; `maxLength` is that of passages, in tokens.
+  public convenience init(directory: String, maxLength: Int? = nil) throws(RetortError) {
+    try self.init(directory: directory, maxLength: maxLength, tokenizes: true)
+  }
+
+  /// `tokenizes: false` loads a directory without a tokenizer, for sequences of ids only.
+  package init(
+    directory: String, maxLength: Int? = nil, tokenizes: Bool
+  ) throws(RetortError) {
+    let files = try ModelFiles(directory)
+    let configuration = try ModelConfiguration(files)
+    guard var settings = try PreTTRSettings.read(files) else {
+      throw RetortError(
+        .badData,
+        "is no PreTTR: its config.json has no join_layer_idx; name a folder that `retort train "
+          + "--model prettr` wrote", path: directory)
+    }
+    try settings.check(configuration, path: files.path("config.json"), .badData)
+    if let maxLength {
+      settings.passageLength = maxLength
+      try settings.check(configuration, path: directory)
+    }
+    let tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
+    try tokenizer?.check(against: configuration, directory: directory)
+    var weights = try WeightReader(TensorFiles(files), architecture: configuration.architecture)
+    let network = try PreTTRNetwork(configuration, settings, &weights)
+    self.network = network.packed
+    reader = PreTTRReader(settings: settings, tokenizer: tokenizer)
+    let facts = [
+      configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
+      "passages of \(settings.passageLength) from \(settings.passagePosition)",
+      "split \(settings.joinLayerIdx)",
+    ]
+    fingerprint = Models.fingerprint(
+      of: weights.record.sorted() + facts + ["queries of \(settings.queryLength)"])
+    termFingerprint = Models.fingerprint(
+      of: weights.record.filter(network.decidesKept).sorted() + facts)
+  }
+
+  /// What inference makes of weights that are being trained; it has no identity.
+  init(_ network: PreTTRNetwork, _ reader: PreTTRReader) {
+    self.network = network.packed
+    self.reader = reader
+    (fingerprint, termFingerprint) = ("", "")
+  }
+
+  /// Numbers of a passage's token that are kept.
+  package var dimension: Int { network.keptSize }
+
+  /// How texts are read.
+  package var settings: PreTTRSettings { reader.settings }
+
+  /// A text as it is encoded.
+  package func sequence(_ text: String, _ role: TextRole) -> TermSequence {
+    reader.sequence(text, role)
+  }
+
+  private func sequences(_ passages: [String], threads: Int) -> [TermSequence] {
+    TermSequence.make(passages, threads: threads) { reader.sequence($0, .passage) }
+  }
+
+  // MARK: Apart
+
+  /// A query's states, [tokens × d].
+  private func states(_ query: TermSequence) -> Matrix {
+    let taken = workspaces.take(1)
+    defer { workspaces.put(taken) }
+    var batch = RaggedBatch()
+    network.append(query, .query, to: &batch)
+    let states = network.states(InferenceOperators(workspace: taken[0]), batch)
+    return Matrix(rows: states.rows, columns: states.columns, values: states.values)
+  }
+
+  private func kept(
+    _ ops: InferenceOperators, _ passages: [TermSequence]
+  ) -> (kept: Matrix, offsets: [Int]) {
+    var batch = RaggedBatch()
+    for passage in passages { network.append(passage, .passage, to: &batch) }
+    return (network.kept(ops, network.states(ops, batch)), batch.offsets)
+  }
+
+  /// What is kept of passages.
+  package func terms(
+    of passages: [TermSequence], threads: Int
+  ) throws(RetortError) -> PassageTerms {
+    let (values, offsets) = try runner.rows(
+      lengths: passages.map(\.ids.count), width: dimension, threads: threads
+    ) { ops, indices in kept(ops, indices.map { passages[$0] }).kept }
+    return PassageTerms(
+      values: values, offsets: offsets, truncated: passages.count(where: \.isTruncated))
+  }
+
+  /// What is kept of passages.
+  package func terms(of passages: [String], threads: Int) throws(RetortError) -> PassageTerms {
+    try terms(of: sequences(passages, threads: threads), threads: threads)
+  }
+
+  // MARK: Together
+
+  /// Scores passages for a query, in order; the same bytes for every number of threads. No sequence may
+  /// be empty.
+  package func score(
+    _ query: TermSequence, _ passages: [TermSequence], threads: Int
+  ) throws(RetortError) -> [Float] {
+    let states = states(query)
+    return try runner.run(
+      lengths: passages.map { $0.ids.count + states.rows }, width: 1, threads: threads
+    ) { ops, indices in
+      let (kept, offsets) = kept(ops, indices.map { passages[$0] })
+      return network.scores(
+        ops, states, [0, states.rows], kept, offsets, indices.indices.map { (0, Int32($0)) })
+    }
+  }
+
+  /// Scores passages given by what was kept of them: what `score` says of the same passages.
+  package func score(
+    _ query: TermSequence, terms: PassageTerms, threads: Int
+  ) throws(RetortError) -> [Float] {
+    let states = states(query)
+    let spans = zip(terms.offsets, terms.offsets.dropFirst()).map { $0..<$1 }
+    return try runner.run(
+      lengths: spans.map { $0.count + states.rows }, width: 1, threads: threads
+    ) { ops, indices in
+      var values: [Float] = []
+      var offsets = [0]
+      for index in indices {
+        values +=
+          terms.values[
+            spans[index].lowerBound * dimension..<spans[index].upperBound * dimension]
+        offsets.append(values.count / dimension)
+      }
+      let kept = Matrix(rows: values.count / dimension, columns: dimension, values: values)
+      return network.scores(
+        ops, states, [0, states.rows], kept, offsets, indices.indices.map { (0, Int32($0)) })
+    }
+  }
+
+  /// Scores every passage for `query`, in order, and counts the texts that were cut.
+  public func score(
+    query: String, passages: [String], threads: Int
+  ) throws(RetortError) -> (scores: [Float], truncated: Int) {
+    let question = sequence(query, .query)
+    let texts = sequences(passages, threads: threads)
+    return (
+      try score(question, texts, threads: threads),
+      texts.count(where: \.isTruncated) + (question.isTruncated ? 1 : 0)
+    )
+  }
+}
+
+extension PreTTR: TermScorer {}
+
+/// Texts as PreTTR reads them: [CLS] query [SEP], and passage [SEP].
+struct PreTTRReader: Sendable {
+  let settings: PreTTRSettings
+  let tokenizer: Tokenizer?
+
+  func sequence(_ text: String, _ role: TextRole) -> TermSequence {
+    guard let tokenizer else { return TermSequence([]) }
+    switch role {
+    case .query:
+      let encoded = tokenizer.encode(text, maxLength: settings.queryLength)
+      return TermSequence(encoded.ids, isTruncated: encoded.isTruncated)
+    case .passage:
+      // The query's [CLS] is the pair's.
+      let encoded = tokenizer.encode(text, maxLength: settings.passageLength + 1)
+      return TermSequence(Array(encoded.ids.dropFirst()), isTruncated: encoded.isTruncated)
+    }
+  }
+}

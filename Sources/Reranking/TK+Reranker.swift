@@ -1,0 +1,34 @@
+import Models
+import Platform
+
+extension TK: TermReranker {
+  /// Numbers of a word's vector.
+  package var termDimension: Int { dimension }
+
+  /// The scores of `passages` for `query`, in order.
+  public func rerank(
+    query: String, passages: [String], threads: Int
+  ) throws(RetortError) -> RerankScores {
+    let (scores, truncated) = try score(query: query, passages: passages, threads: threads)
+    return RerankScores(scores: scores, truncated: truncated)
+  }
+
+  /// The scores of passages given by their vectors, in order.
+  package func rerank(
+    query: String, terms: PassageTerms, threads: Int
+  ) throws(RetortError) -> RerankScores {
+    let sequence = sequence(query, .query)
+    let scores = try score(sequence, terms: terms, threads: threads)
+    return RerankScores(
+      scores: scores, truncated: terms.truncated + (sequence.isTruncated ? 1 : 0))
+  }
+
+  /// What every kernel saw, and what it adds to the score.
+  public func explain(
+    query: String, passage: String, threads: Int
+  ) throws(RetortError) -> RerankExplanation? {
+    let (words, kernels) = histogram(query: query, passage: passage)
+    return RerankExplanation(
+      model: .tk, score: kernels.reduce(0) { $0 + $1.part }, words: words, kernels: kernels)
+  }
+}
