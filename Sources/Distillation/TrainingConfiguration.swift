@@ -111,7 +111,9 @@ package enum TrainingConfiguration {
   }
 
   /// Flags of one call.
-  private static let flags = ["skip-bad-lines", "resume", "overwrite", "quiet", "json"]
+  private static let flags = [
+    "skip-bad-lines", "normalize", "resume", "overwrite", "quiet", "json",
+  ]
 
   /// The names that a file may hold.
   package static var names: Set<String> {

@@ -155,7 +155,7 @@ struct BuildPlan: ResumePlan, Equatable {
   /// The first setting in which this plan differs from the one the build was started with.
   func difference(from started: BuildPlan) -> String? {
     func kind(_ plan: BuildPlan) -> String {
-      plan.base.map { "\(plan.work) to generation \($0)" } ?? "build"
+      plan.base.map { "an \(plan.work) to generation \($0)" } ?? "a build"
     }
     let pairs: [(String, String, String)] = [
       ("the work", kind(self), kind(started)),

@@ -1,5 +1,5 @@
+import CBLAS
 import CKernels
-import COpenBLAS
 import Platform
 
 /// The kernels of K-NRM and TK: bells around means of the cosine.
@@ -68,7 +68,6 @@ package struct KernelPooling {
     _ query: Matrix, rows: Range<Int>, _ kernels: KernelWeights, level: retort_level,
     workspace: Workspace
   ) {
-    SingleThreadedBLAS.enforce
     self.query = query
     self.rows = rows
     self.kernels = kernels
@@ -131,8 +130,8 @@ func rowProducts(
   _ a: UnsafePointer<Float>, _ m: Int, _ b: UnsafePointer<Float>, _ n: Int, _ width: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  cblas_sgemm(
-    CblasRowMajor, CblasNoTrans, CblasTrans, Int32(m), Int32(n), Int32(width), 1, a, Int32(width),
+  retort_sgemm(
+    false, true, Int32(m), Int32(n), Int32(width), 1, a, Int32(width),
     b, Int32(width), 0, out, Int32(n))
 }
 

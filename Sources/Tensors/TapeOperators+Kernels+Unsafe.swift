@@ -1,5 +1,5 @@
+import CBLAS
 import CKernels
-import COpenBLAS
 import Platform
 
 extension TapeOperators {
@@ -174,8 +174,8 @@ private struct PooledPairs: Sendable {
       for pair in pairs.map({ Int($0) }) {
         let passage = spans[pair].passage
         guard !rows.isEmpty, !passage.isEmpty else { continue }
-        cblas_sgemm(
-          CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows.count), Int32(x.columns),
+        retort_sgemm(
+          false, false, Int32(rows.count), Int32(x.columns),
           Int32(passage.count), 1, cosines.pointer + firstCosine[pair], Int32(passage.count),
           y.row(passage.lowerBound), Int32(x.columns), 1, dx.row(rows.lowerBound),
           Int32(x.columns))
@@ -192,8 +192,8 @@ private struct PooledPairs: Sendable {
       for pair in pairs.map({ Int($0) }) {
         let query = spans[pair].query
         guard !rows.isEmpty, !query.isEmpty else { continue }
-        cblas_sgemm(
-          CblasRowMajor, CblasTrans, CblasNoTrans, Int32(rows.count), Int32(x.columns),
+        retort_sgemm(
+          true, false, Int32(rows.count), Int32(x.columns),
           Int32(query.count), 1, cosines.pointer + firstCosine[pair], Int32(rows.count),
           x.row(query.lowerBound), Int32(x.columns), 1, dy.row(rows.lowerBound),
           Int32(x.columns))

@@ -1,4 +1,3 @@
-import COpenBLAS
 import Platform
 
 extension TapeOperators {
@@ -49,8 +48,8 @@ extension TapeOperators {
       // A sequence's rows have one writer, which takes its pairs in order.
       parallelFor(sequences.count, threads: tape.memory.threads) { sequence, _ in
         func add(_ number: Int32, _ row: Int, _ target: Int) {
-          cblas_saxpy(
-            Int32(width), dout.pointer[Int(number)], input.row(row), 1, dx.row(target), 1)
+          let (scale, source, sum) = (dout.pointer[Int(number)], input.row(row), dx.row(target))
+          for column in 0..<width { sum[column] += scale * source[column] }
         }
         let own = sequences[sequence].lowerBound
         for number in asQuery[sequence] {

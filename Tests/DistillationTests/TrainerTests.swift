@@ -107,6 +107,7 @@ import Testing
     let length: Float = vector.reduce(0) { $0 + $1 * $1 }
     #expect(abs(length - 1) < 1e-5)
     options.model = .bertCat
+    options.loss = .rankNet
     options.output += "-cat"
     let error = #expect(throws: RetortError.self) { try Trainer.train(options, quiet: true) }
     #expect(error?.message.contains("--normalize") == true)

@@ -53,7 +53,8 @@ import Testing
     var scores: [String: Double] = [:]
     for line in result.standardOutput.split(separator: "\n") {
       let columns = line.split(separator: " ")
-      scores["\(columns[0]) \(columns[2])"] = try #require(Double(columns[4]))
+      let score: Double = try #require(Double(columns[4]))
+      scores["\(columns[0]) \(columns[2])"] = score
     }
     return scores
   }

@@ -43,8 +43,10 @@ import Testing
       bytes += try FileSystem.size(of: model + "/" + name)
     }
     #expect(bytes <= 24_000_000)
-    let summary = try TextEncoder(directory: model).summary
-    #expect(summary.dimension == 384 && summary.precision.value == .int8)
+    var options = EncoderOptions()
+    options.precision = .auto
+    let encoder = try TextEncoder(directory: model, options: options)
+    #expect(encoder.dimension == 384 && encoder.summary.precision.value == .int8)
     for name in ["NOTICE", "README.md"] {
       #expect(try FileSystem.size(of: model + "/" + name) > 500)
     }

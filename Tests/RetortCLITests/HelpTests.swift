@@ -12,6 +12,7 @@ import Testing
     ["search"], ["eval"],
     ["recall"], ["rerank"], ["teach"], ["ensemble"], ["train"], ["mine"],
     ["model", "info"], ["model", "pull"], ["model", "quantize"],
+    ["model", "average"],
   ]
 
   @Test(arguments: commands)

@@ -102,7 +102,8 @@ package struct TrainablePreTTR: Sendable {
   // MARK: Batches
 
   /// Tokenises items; with `shared` every query is also scored with all other items' passages.
-  package func batch(_ items: [RankingItem], sharing: PassageSharing, threads: Int) -> RankingBatch {
+  package func batch(_ items: [RankingItem], sharing: PassageSharing, threads: Int) -> RankingBatch
+  {
     batch(
       SequenceItem.make(items, threads: threads) { reader.sequence($0, $1) }, sharing: sharing)
   }

@@ -94,7 +94,8 @@ package struct TrainableTK: Sendable {
   }
 
   /// Tokenises items; with `shared` every query is also scored with all other items' passages.
-  package func batch(_ items: [RankingItem], sharing: PassageSharing, threads: Int) -> RankingBatch {
+  package func batch(_ items: [RankingItem], sharing: PassageSharing, threads: Int) -> RankingBatch
+  {
     batch(SequenceItem.make(items, threads: threads) { sequence($0, $1) }, sharing: sharing)
   }
 

@@ -39,7 +39,8 @@ extension TrainableModel {
   /// What inference makes of the weights as they are now.
   package func snapshot() -> RankerSnapshot {
     RankerSnapshot(
-      network.map { .pairs($0.packed) } ?? .vectors(transformer.packed(.float32), pooling, normalizes: normalizes))
+      network.map { .pairs($0.packed) }
+        ?? .vectors(transformer.packed(.float32), pooling, normalizes: normalizes))
   }
 }
 

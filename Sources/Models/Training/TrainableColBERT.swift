@@ -116,7 +116,8 @@ package struct TrainableColBERT: Sendable {
   }
 
   /// Tokenises items; with `shared` every query is also scored with all other items' passages.
-  package func batch(_ items: [RankingItem], sharing: PassageSharing, threads: Int) -> RankingBatch {
+  package func batch(_ items: [RankingItem], sharing: PassageSharing, threads: Int) -> RankingBatch
+  {
     RankingBatch(
       SequenceItem.make(items, threads: threads) { sequence($0, $1) }, sharing: sharing)
   }

@@ -167,7 +167,9 @@ package struct TrainableModel: Sendable {
   package func batch(
     ids items: [(query: [Int32], passages: [[Int32]])], sharing: PassageSharing = .own
   ) -> RankingBatch {
-    guard network != nil else { return RankingBatch(SequenceItem.make(ids: items), sharing: sharing) }
+    guard network != nil else {
+      return RankingBatch(SequenceItem.make(ids: items), sharing: sharing)
+    }
     var batch = RankingBatch()
     for passage in items.flatMap(\.passages) { batch.tokens.append(passage) }
     batch.addLists(items.map(\.passages.count))
