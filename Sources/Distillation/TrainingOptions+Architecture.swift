@@ -6,6 +6,7 @@ extension TrainingOptions {
   /// Refuses options of another architecture than the one that is trained.
   func checkArchitecture() throws(RetortError) {
     let given: [(name: String, isGiven: Bool, models: [RankerKind])] = [
+      ("--pooling", pooling != nil, [.bertDot]), ("--normalize", normalize, [.bertDot]),
       ("--variant", variant != nil, [.colbert]), ("--query-masks", queryMasks != nil, [.colbert]),
       ("--dimension", dimension != nil, [.colbert, .tk]),
       ("--embeddings", embeddings != nil, [.tk]),

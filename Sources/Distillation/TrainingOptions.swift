@@ -173,9 +173,6 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
     try check(clipNorm.isFinite && clipNorm >= 0, "the norm to clip at must not be negative")
     try check(weightDecay.isFinite && weightDecay >= 0, "the weight decay must not be negative")
     try inRange(topicClusters, 0...1_000_000, "the number of topic clusters")
-    try check(
-      !normalize || model == .bertDot,
-      "only bert-dot has vectors to scale to length 1; leave --normalize out")
     try inRange(marginBins, 0...10_000, "the number of margin bins")
     try check(
       topicClusters == 0 || model == .bertDot,

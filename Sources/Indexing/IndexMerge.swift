@@ -140,7 +140,11 @@ public struct IndexMerge {
         number, stored, to: building + "/" + file,
         book: book.map { change.folder.path + "/" + $0.name })
       made[Manifest.terms(number)] = file
-      if let book { kept[role] = book }
+      if let book {
+        // It outlives the segments it came with: damage must not go on unseen.
+        try SegmentFile(path: change.folder.path + "/" + book.name, kind: .book).verifyAll()
+        kept[role] = book
+      }
     }
     return (made, kept)
   }
@@ -165,6 +169,7 @@ public struct IndexMerge {
       }
     }
     try writer.finish()
+    progress.update(done)
     progress.finishPhase()
   }
 

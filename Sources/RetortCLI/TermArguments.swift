@@ -24,7 +24,12 @@ struct TermArguments: ParsableArguments {
   func validate() throws {
     if termCodec != nil, terms == nil { throw ValidationError("--term-codec needs --terms") }
     do {
-      for name in names { _ = try RerankerName(name) }
+      for name in names {
+        guard try RerankerName(name).kind != .cat else {
+          throw RetortError(
+            .usage, "\"\(name)\" reads query and passage together and has no term vectors to store")
+        }
+      }
     } catch {
       throw ValidationError(error.message)
     }
@@ -57,7 +62,12 @@ struct TermModelArguments: ParsableArguments {
 
   func validate() throws {
     do {
-      for name in names { _ = try RerankerName(name) }
+      for name in names {
+        guard try RerankerName(name).kind != .cat else {
+          throw RetortError(
+            .usage, "\"\(name)\" reads query and passage together and has no term vectors to store")
+        }
+      }
     } catch {
       throw ValidationError(error.message)
     }

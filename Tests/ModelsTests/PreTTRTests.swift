@@ -161,7 +161,8 @@ import Testing
       return error?.message ?? ""
     }
     let start = folder.path + "/start"
-    #expect(message(start) { $0.splitLayer = 3 }.contains("choose 0...2"))
+    #expect(message(start) { $0.splitLayer = 2 }.contains("choose 0...1"))
+    #expect(message(start) { $0.splitLayer = -1 }.contains("choose 0...1"))
     #expect(message(start) { $0.passageLength = 45 }.contains("2...44 tokens"))
     #expect(message(start) { $0.queryLength = 2 }.contains("queries of 2 tokens"))
     #expect(message(start) { $0.compression = 0 }.contains("cannot keep 0"))

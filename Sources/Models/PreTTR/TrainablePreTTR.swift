@@ -54,6 +54,12 @@ package struct TrainablePreTTR: Sendable {
       try settings.check(configuration, path: directory)
       network = try PreTTRNetwork(configuration, settings, &start.reader)
     } else {
+      if let layer = options.splitLayer, !(0..<configuration.layers).contains(layer) {
+        throw RetortError(
+          .usage,
+          "cannot be split behind layer \(layer), for at least the last one must read query and "
+            + "passage together; choose 0...\(configuration.layers - 1)", path: directory)
+      }
       let position = min(options.queryLength, configuration.positions - 2)
       let settings = PreTTRSettings(
         joinLayerIdx: options.splitLayer ?? configuration.layers / 2, passagePosition: position,
