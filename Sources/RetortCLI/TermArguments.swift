@@ -23,7 +23,7 @@ struct TermArguments: ParsableArguments {
 
   func validate() throws {
     if termCodec != nil, terms == nil { throw ValidationError("--term-codec needs --terms") }
-    do {
+    do throws(RetortError) {
       for name in names {
         guard try RerankerName(name).kind != .cat else {
           throw RetortError(
@@ -61,7 +61,7 @@ struct TermModelArguments: ParsableArguments {
   var terms: String?
 
   func validate() throws {
-    do {
+    do throws(RetortError) {
       for name in names {
         guard try RerankerName(name).kind != .cat else {
           throw RetortError(
