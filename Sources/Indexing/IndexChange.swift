@@ -74,6 +74,8 @@ struct IndexChange {
   func publish(
     _ segments: [Manifest.Segment], lexical: LexicalSettings? = nil
   ) throws(RetortError) -> Manifest {
+    // What was made of a file that lost pages meanwhile must not be published.
+    try index.checkIntact()
     var manifest = index.manifest.next(generation, segments: segments)
     if let lexical { manifest.lexical = lexical }
     try folder.publish(manifest)

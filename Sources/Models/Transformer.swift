@@ -105,6 +105,10 @@ struct MicroBatchRunner: Sendable {
   }
 
   private let pool = WorkspacePool()
+  private let weights: [MappedFile]
+
+  /// A runner of a network whose weights partly lie in the mapped files `weights`.
+  init(weights: [MappedFile] = []) { self.weights = weights }
 
   /// Rows in the order of `lengths`, each `width` wide.
   ///
@@ -126,6 +130,7 @@ struct MicroBatchRunner: Sendable {
         results.copyRow(row, of: rows, to: index)
       }
     }
+    for file in weights { try file.checkIntact() }
     return results.values
   }
 }

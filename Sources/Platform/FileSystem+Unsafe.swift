@@ -50,6 +50,7 @@ package enum FileSystem {
     var partial = path.hasPrefix("/") ? "" : "."
     for component in path.split(separator: "/") {
       partial += "/" + component
+      if kind(of: partial) == .nothing { _ = try FullDisk.admit(path, "create the folder") }
       if mkdir(partial, 0o777) != 0, errno != EEXIST {
         // A read-only parent answers EROFS or EACCES for folders that exist; look before failing.
         let code = errno
@@ -99,6 +100,7 @@ package enum FileSystem {
       let end = min(file.count, start + 1 << 20)
       try writer.append(UnsafeRawBufferPointer(rebasing: file.bytes[start..<end]))
     }
+    try file.checkIntact()
     try writer.finish()
   }
 
@@ -171,10 +173,16 @@ package enum FileSystem {
   package static func replace(_ path: String, with bytes: [UInt8]) throws(RetortError) {
     let path = resolved(path)
     let temporary = path + ".tmp"
-    let writer = try FileWriter(path: temporary, mode: .replace)
-    try writer.append(bytes)
-    try writer.finish()
-    try rename(temporary, to: path)
+    do throws(RetortError) {
+      let writer = try FileWriter(path: temporary, mode: .replace)
+      try writer.append(bytes)
+      try writer.finish()
+      try rename(temporary, to: path)
+    } catch {
+      // On a full disk its room is wanted by others.
+      try? remove(temporary)
+      throw error
+    }
   }
 }
 

@@ -1,12 +1,18 @@
+import CKernels
+
 /// A read-only memory mapping of a whole file; unmapped when the last reference goes.
 ///
 /// The mapping is immutable by contract: files that are mapped are never written again, only
-/// replaced by rename, so a mapping stays valid as long as it is held.
+/// replaced by rename, so a mapping stays valid as long as it is held. Another program may break the
+/// contract and cut the file. What is gone reads as zeros then, which no reader may take for the
+/// file's: whoever reads calls `checkIntact()` when the work is done and before its result is used.
 package final class MappedFile: @unchecked Sendable {
   /// The file's path, for errors.
   package let path: String
   /// The mapped bytes; empty for an empty file.
   package let bytes: UnsafeRawBufferPointer
+  /// nil for an empty file.
+  private let watch: OpaquePointer?
 
   /// The file's length in bytes.
   package var count: Int { bytes.count }
@@ -32,17 +38,37 @@ package final class MappedFile: @unchecked Sendable {
     let size = Int(info.st_size)
     guard size > 0 else {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      watch = nil
       return
     }
     guard let base = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), base != MAP_FAILED
     else { throw .system("map", path: path, errno: errno) }
     bytes = UnsafeRawBufferPointer(start: base, count: size)
+    watch = retort_mapping_watch(base, size)
+    guard watch != nil else {
+      munmap(base, size)
+      throw RetortError(.io, "cannot be watched while it is read: memory is short", path: path)
+    }
   }
 
   deinit {
-    if let base = bytes.baseAddress {
+    if let watch, let base = bytes.baseAddress {
+      retort_mapping_unwatch(watch)
       munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
     }
+  }
+
+  /// Throws unless all that was read so far was the file's.
+  @inline(__always)
+  package func checkIntact() throws(RetortError) {
+    if let watch, retort_mapping_is_intact(watch) == 0 { throw lost() }
+  }
+
+  private func lost() -> RetortError {
+    RetortError(
+      .truncated,
+      "was cut by another program while it was open, or its disk fails; restore the file from a copy "
+        + "or make it again", path: path)
   }
 
   /// Tells the kernel how `range` will be read.

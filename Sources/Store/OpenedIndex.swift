@@ -23,8 +23,15 @@ package struct OpenedSegment: Sendable {
   /// The passages that are not deleted; nil where that is all of them.
   package let live: NodeSet?
 
+  private let mappings: [MappedFile]
+
   /// Passages stored, deleted ones included.
   package var count: Int { info.passages }
+
+  /// Throws where another program cut one of the files: nothing read so far can be relied on then.
+  package func checkIntact() throws(RetortError) {
+    for mapping in mappings { try mapping.checkIntact() }
+  }
 
   /// Whether the passage with this place in the segment is deleted.
   package func isDeleted(_ place: Int) -> Bool { deleted?.contains(place) ?? false }
@@ -45,6 +52,8 @@ package struct OpenedSegment: Sendable {
       try LexicalFile(
         path: folder.check("lexical", of: info), count: info.passages, settings: settings)
     }
+    let others = [metadata?.file.mapping, lexical?.file.mapping].compactMap { $0 }
+    mappings = [vectors.file.mapping, passages.file.mapping, graph.file.mapping] + others
     let counts = [vectors.vectors.count, passages.count, graph.graph.count, info.passages]
     guard Set(counts).count == 1, vectors.vectors.dimension == dimension else {
       throw RetortError(
@@ -102,6 +111,7 @@ package struct OpenedIndex: Sendable {
     while true {
       do throws(RetortError) {
         try self.init(folder, manifest)
+        try checkIntact()
         return
       } catch {
         let newer = try folder.manifest()
@@ -138,6 +148,11 @@ package struct OpenedIndex: Sendable {
     }
     self.segments = segments
     capacity = base
+  }
+
+  /// Throws where another program cut one of the files: nothing read so far can be relied on then.
+  package func checkIntact() throws(RetortError) {
+    for segment in segments { try segment.checkIntact() }
   }
 
   /// The segment that holds passage `number`, which must be below `capacity`.
@@ -190,7 +205,9 @@ extension IndexFolder {
           + "copy or build the index again", path: path)
     }
     let page = try mapped.slice(offset: 0, length: UInt64(SegmentLayout.page))
-    guard withExtendedLifetime(mapped, { Checksum.crc32c(page) }) == file.headerChecksum else {
+    let checksum = withExtendedLifetime(mapped) { Checksum.crc32c(page) }
+    try mapped.checkIntact()
+    guard checksum == file.headerChecksum else {
       throw RetortError(
         .checksumMismatch,
         "is not the file the manifest names (another generation, or damaged); restore it from a "

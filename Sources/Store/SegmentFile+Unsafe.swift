@@ -148,11 +148,14 @@ package struct SegmentFile: Sendable {
   package let length: Int
   /// The sections by name.
   package let sections: [String: Section]
+  /// The mapping that they lie in.
+  package let mapping: MappedFile
 
   /// Maps and checks `path`: header, section table and checksum tables, not yet the data.
   package init(path: String, kind: SegmentKind) throws(RetortError) {
     let file = try MappedFile(path: path)
     self.path = path
+    mapping = file
     length = file.count
     guard file.count >= SegmentLayout.page else {
       throw RetortError(
@@ -224,6 +227,7 @@ package struct SegmentFile: Sendable {
         checksums: UnsafeBytes(bytes: table, owner: file), path: path, offset: long(entry + 16))
     }
     sections = found
+    try file.checkIntact()
   }
 
   /// The section called `name`.

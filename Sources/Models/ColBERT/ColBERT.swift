@@ -37,7 +37,7 @@ public final class ColBERT: Sendable {
   private let markers: (query: Int32?, passage: Int32?)
   private let mask: Int32?
   private let punctuation: Set<Int32>
-  private let runner = MicroBatchRunner()
+  private let runner: MicroBatchRunner
   private let workspaces = WorkspacePool()
   private let directory: String
   /// Read when somebody first asks what tokens are called.
@@ -73,6 +73,7 @@ public final class ColBERT: Sendable {
     var network = try ColBERTNetwork(configuration, &reader)
     network.normalizes = settings.normalizes
     self.network = network.packed
+    runner = MicroBatchRunner(weights: try reader.mappedFiles())
     self.settings = settings
     self.tokenizer = tokenizer
     self.directory = directory
