@@ -53,7 +53,9 @@ package final class FullDisk: Sendable {
   /// How many of `count` bytes may be written to `path` now; throws where the disk is full.
   static func admit(_ path: String, _ action: String, count: Int = 0) throws(RetortError) -> Int {
     guard isAny.load(ordering: .relaxed) else { return count }
-    guard let disk = disks.withLock({ $0.first { path.hasPrefix($0.folder) } }) else { return count }
+    guard let disk = disks.withLock({ $0.first { path.hasPrefix($0.folder) } }) else {
+      return count
+    }
     guard let admitted = disk.take(count) else {
       throw .system(action, path: path, errno: ENOSPC)
     }

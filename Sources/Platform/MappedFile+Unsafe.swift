@@ -13,21 +13,31 @@ package final class MappedFile: @unchecked Sendable {
   package let bytes: UnsafeRawBufferPointer
   /// nil for an empty file.
   private let watch: OpaquePointer?
+  /// The open file, where it is read besides being mapped; else -1.
+  private let descriptor: Int32
 
   /// The file's length in bytes.
   package var count: Int { bytes.count }
 
   /// How the pages will be touched.
-  package enum Advice: Sendable { case normal, random, sequential, willNeed }
+  package enum Advice: Sendable {
+    case normal, random, sequential, willNeed
+    /// Not soon: the pages are not this process's memory any more until they are touched again.
+    case dontNeed
+  }
 
   /// Maps `path`.
-  package init(path: String) throws(RetortError) {
+  ///
+  /// - Parameter isRead: whether `read` is going to be called: the file stays open for it.
+  package init(path: String, isRead: Bool = false) throws(RetortError) {
     self.path = path
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw .system("open", path: path, errno: errno, reading: true)
     }
-    defer { close(descriptor) }
+    var isKept = false
+    defer { if !isKept { close(descriptor) } }
+    self.descriptor = isRead ? descriptor : -1
     var info = stat()
     guard fstat(descriptor, &info) == 0 else {
       throw .system("read", path: path, errno: errno, reading: true)
@@ -39,6 +49,7 @@ package final class MappedFile: @unchecked Sendable {
     guard size > 0 else {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
       watch = nil
+      isKept = isRead
       return
     }
     guard let base = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), base != MAP_FAILED
@@ -49,9 +60,11 @@ package final class MappedFile: @unchecked Sendable {
       munmap(base, size)
       throw RetortError(.io, "cannot be watched while it is read: memory is short", path: path)
     }
+    isKept = isRead
   }
 
   deinit {
+    if descriptor >= 0 { close(descriptor) }
     if let watch, let base = bytes.baseAddress {
       retort_mapping_unwatch(watch)
       munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
@@ -62,6 +75,25 @@ package final class MappedFile: @unchecked Sendable {
   @inline(__always)
   package func checkIntact() throws(RetortError) {
     if let watch, retort_mapping_is_intact(watch) == 0 { throw lost() }
+  }
+
+  /// Reads bytes from `offset` into `target` without touching the mapping, so that they take no memory
+  /// here. The mapping must have been made for it, and be long enough.
+  package func read(
+    _ offset: Int, into target: UnsafeMutableRawBufferPointer
+  ) throws(RetortError) {
+    var done = 0
+    while done < target.count {
+      let count = pread(
+        descriptor, target.baseAddress.map { $0 + done }, target.count - done,
+        off_t(offset + done))
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .system("read", path: path, errno: errno)
+      }
+      guard count > 0 else { throw lost() }
+      done += count
+    }
   }
 
   private func lost() -> RetortError {
@@ -82,6 +114,7 @@ package final class MappedFile: @unchecked Sendable {
       case .random: MADV_RANDOM
       case .sequential: MADV_SEQUENTIAL
       case .willNeed: MADV_WILLNEED
+      case .dontNeed: MADV_DONTNEED
       }
     madvise(UnsafeMutableRawPointer(mutating: base) + start, range.upperBound - start, flag)
   }

@@ -36,6 +36,8 @@ struct RecallCommand: ParsableCommand {
 
   @OptionGroup var threading: ThreadArguments
 
+  @OptionGroup var memory: MemoryArguments
+
   @Flag(help: "Print JSON instead of a table.")
   var json = false
 
@@ -79,7 +81,7 @@ struct RecallCommand: ParsableCommand {
       let texts = try readQueries(
         path: topics, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") }
       ).prefix(queries).map(\.text)
-      let opened = try PassageIndex(path: index)
+      let opened = try PassageIndex(path: index, memoryLimit: memory.memoryLimit?.bytes)
       let encoder = try Searcher.encoder(of: opened, at: try model.map(modelFolder))
       let report = try measure(opened, encoder, texts, values)
       if let svg { try write(report, to: svg) }

@@ -112,6 +112,8 @@ struct SearchCommand: ParsableCommand {
   @Flag(help: "Read the whole index before answering, so that no answer waits for the disk.")
   var warm = false
 
+  @OptionGroup var memory: MemoryArguments
+
   @Flag(help: "Skip and count lines of --topics that cannot be read.")
   var skipBadLines = false
 
@@ -166,7 +168,7 @@ struct SearchCommand: ParsableCommand {
       let ids = try filterIds.map { try readIDs(path: $0) }
       let searcher = try Searcher(
         path: index, model: ranked.lexical ? nil : try model.map(modelFolder),
-        ranking: ranked.ranking)
+        ranking: ranked.ranking, memoryLimit: memory.memoryLimit?.bytes)
       let cascade = try reranking.cascade()
       if !quiet { cascade?.stages.compactMap(\.reranker.note).forEach(writeError) }
       if warm { try searcher.index.warm() }
@@ -189,7 +191,7 @@ struct SearchCommand: ParsableCommand {
 
   /// Answers queries given as vectors and writes a run.
   private func answerVectors(_ path: String) throws {
-    let index = try PassageIndex(path: index)
+    let index = try PassageIndex(path: index, memoryLimit: memory.memoryLimit?.bytes)
     if warm { try index.warm() }
     let table = try QueryVectors(path: path, ids: queryIds)
     guard table.dimension == index.dimension || table.count == 0 else {

@@ -62,8 +62,13 @@ struct ExactScan {
       workers[worker].scan(queries, rows: rows, vectors)
     }
     let final = OrderedResults<[Neighbor]>(count: count)
-    parallelFor(count, threads: threads) { q, _ in
-      final.set(q, rescore(queries, q, workers.flatMap { $0.candidates(of: q) }, k: k))
+    try parallelForThrowing(count, threads: threads) { q, _ throws(RetortError) in
+      let candidates = workers.flatMap { $0.candidates(of: q) }
+      // Verified before, but where memory is bounded their pages may have been given back.
+      for candidate in candidates {
+        try vectors.ensure(range: Int(candidate.id)..<(Int(candidate.id) + 1))
+      }
+      final.set(q, rescore(queries, q, candidates, k: k))
     }
     return final.values
   }

@@ -41,9 +41,22 @@ public final class PassageIndex: Sendable {
   private let metadata = Mutex<[Int: MetadataReader]>([:])
 
   /// Opens the index in folder `path`.
-  public init(path: String) throws(RetortError) {
+  ///
+  /// - Parameter memoryLimit: bytes of memory that the index's data may take: blocks of its files,
+  ///   mapped or decoded, are let go when they are more, and read again when they are wanted. The
+  ///   answers are the same. Metadata, deletions and what a search itself needs come on top. nil: as
+  ///   much as the system has room for.
+  public init(path: String, memoryLimit: Int? = nil) throws(RetortError) {
     self.path = path
-    opened = try OpenedIndex(IndexFolder(path))
+    opened = try OpenedIndex(IndexFolder(path), memoryLimit: memoryLimit)
+  }
+
+  deinit { opened.budget?.close() }
+
+  /// What is counted against the memory limit now, in bytes, and how often mapped pages were given back
+  /// and decoded blocks dropped; nil without a limit.
+  package var memoryUse: (mapped: Int, decoded: Int, givenBack: Int, drops: Int)? {
+    opened.budget?.use
   }
 
   /// What the index is and how it was made.

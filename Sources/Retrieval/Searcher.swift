@@ -31,12 +31,14 @@ public final class Searcher: Sendable {
 
   /// Opens the index in folder `path`, with the model it was built with unless words alone rank.
   ///
-  /// - Parameter model: where the model's folder is now; nil: where it was at build time. Weights,
-  ///   tokenizer and settings must be those of the build.
+  /// - Parameters:
+  ///   - model: where the model's folder is now; nil: where it was at build time. Weights, tokenizer
+  ///     and settings must be those of the build.
+  ///   - memoryLimit: bytes of memory that the index's data may take, as `PassageIndex` says.
   public init(
-    path: String, model: String? = nil, ranking: Ranking = .dense
+    path: String, model: String? = nil, ranking: Ranking = .dense, memoryLimit: Int? = nil
   ) throws(RetortError) {
-    index = try PassageIndex(path: path)
+    index = try PassageIndex(path: path, memoryLimit: memoryLimit)
     self.ranking = ranking
     if ranking != .dense { try index.requireLexical() }
     if case .lexical = ranking {

@@ -12,8 +12,10 @@ package struct LexicalFile: Sendable {
   package let file: SegmentFile
 
   /// Maps the file at `path`, made of `count` passages by `settings`.
-  package init(path: String, count: Int, settings: LexicalSettings) throws(RetortError) {
-    let file = try SegmentFile(path: path, kind: .lexical)
+  package init(
+    path: String, count: Int, settings: LexicalSettings, budget: MemoryBudget? = nil
+  ) throws(RetortError) {
+    let file = try SegmentFile(path: path, kind: .lexical, budget: budget)
     self.file = file
     inverted = try InvertedFile { name throws(RetortError) in try file.section(name) }
     guard inverted.count == count, inverted.settings == settings else {

@@ -38,19 +38,20 @@ package struct OpenedSegment: Sendable {
 
   fileprivate init(
     _ info: Manifest.Segment, base: Int, dimension: Int, metric: Metric,
-    lexical settings: LexicalSettings?, in folder: IndexFolder
+    lexical settings: LexicalSettings?, in folder: IndexFolder, _ budget: MemoryBudget?
   ) throws(RetortError) {
     self.info = info
     self.base = base
-    vectors = try VectorFile(path: folder.check("vectors", of: info))
-    passages = try PassageFile(path: folder.check("passages", of: info))
-    graph = try GraphFile(path: folder.check("graph", of: info))
+    vectors = try VectorFile(path: folder.check("vectors", of: info), budget: budget)
+    passages = try PassageFile(path: folder.check("passages", of: info), budget: budget)
+    graph = try GraphFile(path: folder.check("graph", of: info), budget: budget)
     metadata =
       info.fields.isEmpty
       ? nil : try MetadataFile(path: folder.check("metadata", of: info), count: info.passages)
     lexical = try settings.map { settings throws(RetortError) in
       try LexicalFile(
-        path: folder.check("lexical", of: info), count: info.passages, settings: settings)
+        path: folder.check("lexical", of: info), count: info.passages, settings: settings,
+        budget: budget)
     }
     let others = [metadata?.file.mapping, lexical?.file.mapping].compactMap { $0 }
     mappings = [vectors.file.mapping, passages.file.mapping, graph.file.mapping] + others
@@ -101,16 +102,21 @@ package struct OpenedIndex: Sendable {
   package let segments: [OpenedSegment]
   /// Passage numbers lie below this.
   package let capacity: Int
+  /// What bounds the memory of its data; nil: nothing does.
+  package let budget: MemoryBudget?
 
   /// Maps the index in `folder` and checks that its files belong together.
   ///
   /// A writer may replace the index between the reading of the manifest and the opening of the
   /// files it names; then the new manifest is followed.
-  package init(_ folder: IndexFolder) throws(RetortError) {
+  ///
+  /// - Parameter memoryLimit: bytes that its data may take of memory; nil: as much as there is. Whoever
+  ///   sets one calls `close()` when the index is not needed any more.
+  package init(_ folder: IndexFolder, memoryLimit: Int? = nil) throws(RetortError) {
     var manifest = try folder.manifest()
     while true {
       do throws(RetortError) {
-        try self.init(folder, manifest)
+        try self.init(folder, manifest, memoryLimit.map { MemoryBudget(limit: $0) })
         try checkIntact()
         return
       } catch {
@@ -121,8 +127,11 @@ package struct OpenedIndex: Sendable {
     }
   }
 
-  private init(_ folder: IndexFolder, _ manifest: Manifest) throws(RetortError) {
+  private init(
+    _ folder: IndexFolder, _ manifest: Manifest, _ budget: MemoryBudget?
+  ) throws(RetortError) {
     self.manifest = manifest
+    self.budget = budget
     guard (1...(1 << 16)).contains(manifest.dimension) else {
       throw RetortError(
         .badData, "names vectors of \(manifest.dimension) dimensions", path: folder.manifestPath)
@@ -131,7 +140,9 @@ package struct OpenedIndex: Sendable {
     var base = 0
     for info in manifest.segments {
       let (next, overflow) = base.addingReportingOverflow(info.passages)
-      guard info.passages >= 0, !overflow, (0...info.passages).contains(info.deleted) else {
+      guard (0..<(1 << 31)).contains(info.passages), !overflow,
+        (0...info.passages).contains(info.deleted)
+      else {
         throw RetortError(
           .badData, "segment \(info.name) has \(info.passages) passages, \(info.deleted) deleted",
           path: folder.manifestPath)
@@ -139,7 +150,7 @@ package struct OpenedIndex: Sendable {
       segments.append(
         try OpenedSegment(
           info, base: base, dimension: manifest.dimension, metric: manifest.metric,
-          lexical: manifest.lexical, in: folder))
+          lexical: manifest.lexical, in: folder, budget))
       base = next
     }
     guard manifest.passages == segments.reduce(0, { $0 + $1.info.live }) else {

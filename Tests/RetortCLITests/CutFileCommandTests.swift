@@ -33,6 +33,14 @@ import Testing
     #expect(!result.standardOutput.contains(fixture.corpus.passages[230].id))
   }
 
+  @Test func `a SIGBUS that is not about a mapped file ends the process as ever`() throws {
+    let prompt = try CLIRunner.start(["search", index, "-k", "3"], input: nil)
+    try prompt.type(fixture.corpus.passages[17].text + "\n")
+    #expect(prompt.wait { prompt.errorsSoFar().contains("total") })
+    prompt.send(SIGBUS)
+    #expect(try prompt.wait().signal == SIGBUS)
+  }
+
   @Test func `a search whose index is cut at any moment ends well or with an error`() throws {
     let seed: UInt64 = 95
     var random = SplitMix64(seed: seed)

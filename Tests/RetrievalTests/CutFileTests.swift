@@ -51,7 +51,10 @@ import Testing
   @Test func `cut files give errors or the right answers, whatever was read before`() throws {
     let seed: UInt64 = 182
     var random = SplitMix64(seed: seed)
-    let files = try contents(of: subject.path).filter { $0.key.hasSuffix(".seg") }
+    // Deletions are read when an index is opened, and not touched afterwards.
+    let files = try contents(of: subject.path).filter {
+      $0.key.hasSuffix(".seg") && !$0.key.contains("deleted")
+    }
     let queries = try noisyQueries(subject.opened(), count: 3, seed: 183)
     let reference = answers(try subject.opened(), queries, seed: 184)
     var errors = 0

@@ -111,7 +111,9 @@ import Testing
       for _ in 0..<Soak.times(7) {
         limits.append(.operations(Int(random.next() % UInt64(counter.operations))))
       }
-      for _ in 0..<Soak.times(7) { limits.append(.bytes(Int(random.next() % UInt64(counter.bytes)))) }
+      for _ in 0..<Soak.times(7) {
+        limits.append(.bytes(Int(random.next() % UInt64(counter.bytes))))
+      }
       for limit in limits {
         let note = "\(change.name), full after \(limit), seed \(seed)"
         let path = try copy(change.name + "-full")
