@@ -141,23 +141,7 @@ public struct IndexAddition {
     let plan = BuildPlan(
       options, model: encoder.fingerprint, modelPath: modelPath,
       base: change.index.manifest.generation, generation: change.generation)
-    if let started = try change.unfinishedPlan(), !restart {
-      guard options.resume else {
-        throw RetortError(
-          .usage,
-          "holds an unfinished \(started.work); add --resume to go on "
-            + "with it or --restart to drop it", path: change.folder.path)
-      }
-      if let difference = plan.difference(from: started) {
-        throw RetortError(
-          .usage,
-          "cannot resume with other settings (\(difference)); repeat the first command's, or "
-            + "start again with --restart", path: change.folder.path)
-      }
-      return
-    }
-    try change.clear()
-    try plan.write(to: change.folder.planPath)
+    try change.begin(plan, resume: options.resume, restart: restart)
   }
 
   /// The numbers of the passages whose ids the new segment takes over.

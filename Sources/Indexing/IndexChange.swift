@@ -58,6 +58,26 @@ struct IndexChange {
     return plan.generation > manifest.generation ? plan : nil
   }
 
+  /// Writes `plan`, or finds it there and goes on with it.
+  func begin(_ plan: BuildPlan, resume: Bool, restart: Bool) throws(RetortError) {
+    guard let started = try unfinishedPlan(), !restart else {
+      try clear()
+      return try plan.write(to: folder.planPath)
+    }
+    guard resume else {
+      throw RetortError(
+        .usage,
+        "holds an unfinished \(started.work); add --resume to go on with it or --restart to drop it",
+        path: folder.path)
+    }
+    if let difference = plan.difference(from: started) {
+      throw RetortError(
+        .usage,
+        "cannot resume with other settings (\(difference)); repeat the first command's, or start "
+          + "again with --restart", path: folder.path)
+    }
+  }
+
   /// Removes what others left in building/.
   func clear() throws(RetortError) {
     for name in try FileSystem.names(in: folder.buildingPath) where name != "lock" {

@@ -114,23 +114,7 @@ public enum TermAddition {
     let plan = BuildPlan(
       build, model: "", modelPath: "", base: change.index.manifest.generation,
       generation: change.generation, terms: all)
-    if let started = try change.unfinishedPlan(), !options.restart {
-      guard options.resume else {
-        throw RetortError(
-          .usage,
-          "holds an unfinished \(started.work); add --resume to go on with it or --restart to drop "
-            + "it", path: change.folder.path)
-      }
-      if let difference = plan.difference(from: started) {
-        throw RetortError(
-          .usage,
-          "cannot resume with other settings (\(difference)); repeat the first command's, or "
-            + "start again with --restart", path: change.folder.path)
-      }
-      return
-    }
-    try change.clear()
-    try plan.write(to: change.folder.planPath)
+    try change.begin(plan, resume: options.resume, restart: options.restart)
   }
 
   private static func encode(

@@ -99,7 +99,13 @@ public final class CrossEncoder: Sendable {
       declared: tokenizer?.declaredMaxLength ?? .init(), asked: maxLength
     ).value
     var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
-    if let outputs = reader.headRows("classifier.weight"), outputs != 1 {
+    guard let outputs = reader.headRows("classifier.weight") else {
+      throw RetortError(
+        .badData,
+        "has no tensor 'classifier.weight', so it is no cross-encoder; name the folder of one, such "
+          + "as `retort train --model bert-cat` writes", path: directory)
+    }
+    guard outputs == 1 else {
       throw RetortError(
         .dimensionMismatch,
         "has a classifier of \(outputs) outputs; a re-ranker needs one score: use a model trained "

@@ -42,7 +42,11 @@ struct RankingArguments: ParsableArguments {
       "Rank all passages by their stored term vectors: colbert:MODEL.", valueName: "kind:model"))
   var retrieve: String?
 
-  @Option(help: "With --retrieve: passages scored over centroids (default: derived from --hits).")
+  @Option(
+    help: """
+      With --retrieve: passages left after the first round over centroids, at least --hits (default: \
+      derived from --hits).
+      """)
   var candidates: Int?
 
   private var fusion: Fusion? { hybrid.flatMap(Fusion.init) }

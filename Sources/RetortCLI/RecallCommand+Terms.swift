@@ -3,7 +3,7 @@ import Retort
 
 extension RecallCommand {
   struct TermPoint: Encodable {
-    /// Passages scored over centroids; nil: derived from k.
+    /// Passages left after the first round over centroids; nil: derived from k.
     var candidates: Int?
     var recall10: Double
     var recall100: Double

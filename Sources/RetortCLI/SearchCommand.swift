@@ -54,8 +54,8 @@ struct SearchCommand: ParsableCommand {
       Scores are inner products (over vectors indexed with --metric l2 squared Euclidean distances, \
       negative), or those of --retrieve, --lexical, --hybrid or the last re-ranker. Equal scores keep the order of \
       the corpus; in TREC runs each is written one unit in the last place lower than the one before, \
-      so that evaluators do the same. Fewer than k passages come back only if the index has fewer, or \
-      with --lexical if fewer hold one of the words.
+      so that evaluators do the same. Fewer than k passages come back only if the index has fewer, \
+      if fewer pass the filter, or with --lexical if fewer hold one of the words.
       """)
 
   @Argument(help: "The index folder.", completion: .directory)

@@ -3,6 +3,31 @@ import Retort
 
 extension TermCodec: ExpressibleByArgument {}
 
+/// The values of `--terms`: re-rankers by kind and model, separated by commas.
+private enum TermModels {
+  static func names(_ list: String?) -> [String] {
+    list?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+  }
+
+  /// Refuses what is no re-ranker with term vectors, before anything is loaded.
+  static func check(_ list: String?) throws {
+    do throws(RetortError) {
+      for name in names(list) {
+        guard try RerankerName(name).kind != .cat else {
+          throw RetortError(
+            .usage, "\"\(name)\" reads query and passage together and has no term vectors to store")
+        }
+      }
+    } catch {
+      throw ValidationError(error.message)
+    }
+  }
+
+  static func load(_ list: String?) throws -> [TermSource] {
+    try names(list).map { try TermSource(reranker: rerankerNamed($0)) }
+  }
+}
+
 /// Which re-rankers' term vectors an index stores, and how.
 struct TermArguments: ParsableArguments {
   @Option(
@@ -23,26 +48,11 @@ struct TermArguments: ParsableArguments {
 
   func validate() throws {
     if termCodec != nil, terms == nil { throw ValidationError("--term-codec needs --terms") }
-    do throws(RetortError) {
-      for name in names {
-        guard try RerankerName(name).kind != .cat else {
-          throw RetortError(
-            .usage, "\"\(name)\" reads query and passage together and has no term vectors to store")
-        }
-      }
-    } catch {
-      throw ValidationError(error.message)
-    }
-  }
-
-  private var names: [String] {
-    terms?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+    try TermModels.check(terms)
   }
 
   /// The models, loaded.
-  func sources() throws -> [TermSource] {
-    try names.map { try TermSource(reranker: rerankerNamed($0)) }
-  }
+  func sources() throws -> [TermSource] { try TermModels.load(terms) }
 
   /// What is to be stored.
   func requests() throws -> [TermRequest] {
@@ -60,27 +70,10 @@ struct TermModelArguments: ParsableArguments {
       """, valueName: "kind:model"))
   var terms: String?
 
-  func validate() throws {
-    do throws(RetortError) {
-      for name in names {
-        guard try RerankerName(name).kind != .cat else {
-          throw RetortError(
-            .usage, "\"\(name)\" reads query and passage together and has no term vectors to store")
-        }
-      }
-    } catch {
-      throw ValidationError(error.message)
-    }
-  }
-
-  private var names: [String] {
-    terms?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
-  }
+  func validate() throws { try TermModels.check(terms) }
 
   /// The models that were named.
-  func named() throws -> [TermSource] {
-    try names.map { try TermSource(reranker: rerankerNamed($0)) }
-  }
+  func named() throws -> [TermSource] { try TermModels.load(terms) }
 
   /// The model of stored terms: among those that were named, else where it was.
   static func source(
