@@ -30,9 +30,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "RetortCLI",
-      dependencies: [
-        "Retort", "Distillation", "Mining", "Hub", "Platform", argumentParser, "CEdit",
-      ]),
+      dependencies: ["RetrievalCommands", "TrainingCommands", argumentParser]),
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
       name: "RetortBench",
@@ -40,6 +38,18 @@ let package = Package(
         "Retort", "Indexing", "Store", "Graph", "Terms", "Tensors", "Text", "Formats", "CKernels",
         "Platform", argumentParser,
       ]),
+
+    // MARK: Commands. Several rooms, so that a build on two cores has work for both to its end.
+    .target(
+      name: "RetrievalCommands",
+      dependencies: [
+        "CommandSupport", "Retort", "Mining", "Hub", "Platform", argumentParser, "CEdit",
+      ]),
+    .target(
+      name: "TrainingCommands",
+      dependencies: ["CommandSupport", "Retort", "Distillation", "Platform", argumentParser]),
+    .target(
+      name: "CommandSupport", dependencies: ["Retort", "Hub", "Platform", argumentParser]),
 
     // MARK: Rooms, from the top down
     .target(
@@ -130,7 +140,8 @@ let package = Package(
     .testTarget(
       name: "RetortCLITests",
       dependencies: [
-        "RetortCLI", "Retort", "DefaultEncoder", "Indexing", "Retrieval", "Models", "Store",
+        "RetortCLI", "RetrievalCommands", "Retort", "DefaultEncoder", "Indexing", "Retrieval",
+        "Models", "Store",
         "TestSupport",
       ]),
   ],

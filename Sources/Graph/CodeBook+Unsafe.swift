@@ -75,10 +75,9 @@ package struct CodeBook: Sendable {
     guard count > 0, mean.count == dimension, axes.count == count * length, steps.count == count,
       axes.allSatisfy({ Float(abs(Int32($0))) <= largest })
     else { return nil }
-    shifts = (0..<count).map { k in
-      let sum = (0..<dimension).reduce(0.0) { sum, j in
-        sum + Double(axes[k * length + j]) * Double(mean[j])
-      }
+    shifts = (0..<count).map { (k: Int) -> Float in
+      var sum = 0.0
+      for j in 0..<dimension { sum += Double(axes[k * length + j]) * Double(mean[j]) }
       return Float(sum / Double(largest))
     }
   }

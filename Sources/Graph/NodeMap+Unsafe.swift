@@ -72,7 +72,8 @@ package struct NodeMap: @unchecked Sendable {
       try guardian.ensure((byte + 7) >> blockShift)
     }
     let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: byte, as: UInt64.self))
-    let id = UInt32(word >> UInt64(place % 8) & ((1 << UInt64(bits)) - 1))
+    let mask: UInt64 = (1 << UInt64(bits)) - 1
+    let id = UInt32((word >> UInt64(place % 8)) & mask)
     guard id < count else {
       throw RetortError(
         .badData,

@@ -63,8 +63,10 @@ package struct PrincipalAxes: Sendable {
     var energies: [Float] = []
     for k in 0..<count {
       let row = (k * dimension)..<((k + 1) * dimension)
-      let variance = zip(axes[row], images[row]).reduce(0.0) { $0 + Double($1.0 * $1.1) }
-      let shift = zip(axes[row], mean).reduce(0.0) { $0 + Double($1.0 * $1.1) }
+      var variance = 0.0
+      for (axis, image) in zip(axes[row], images[row]) { variance += Double(axis * image) }
+      var shift = 0.0
+      for (axis, centre) in zip(axes[row], mean) { shift += Double(axis * centre) }
       variances.append(Float(max(variance, 0)))
       energies.append(Float(max(variance, 0) + shift * shift))
     }

@@ -140,10 +140,13 @@ package struct InvertedFileWriter {
   private func impacts(
     _ list: PostingList, _ range: Range<Int>
   ) -> [(count: UInt32, length: UInt32)] {
-    let all = range.map { (count: list.counts[$0], length: lengths[Int(list.passages[$0])]) }
-      .sorted { $0.length == $1.length ? $0.count > $1.count : $0.length < $1.length }
-    var kept: [(count: UInt32, length: UInt32)] = []
-    for impact in all where impact.count > kept.last?.count ?? 0 { kept.append(impact) }
+    typealias Impact = (count: UInt32, length: UInt32)
+    let all: [Impact] = range.map { (list.counts[$0], lengths[Int(list.passages[$0])]) }
+    let sorted = all.sorted { (a: Impact, b: Impact) -> Bool in
+      a.length == b.length ? a.count > b.count : a.length < b.length
+    }
+    var kept: [Impact] = []
+    for impact in sorted where impact.count > kept.last?.count ?? 0 { kept.append(impact) }
     return kept
   }
 

@@ -1,16 +1,14 @@
 import ArgumentParser
+import RetrievalCommands
+import TrainingCommands
 
-/// The command line: one file per command, no logic of its own.
+/// The command line; each command has a file of its own in the rooms of commands.
 @main
 struct RetortCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "retort",
     abstract: "Dense passage retrieval: index, search, evaluate, train.",
     version: "0.1.0",
-    subcommands: [
-      IndexCommand.self, EncodeCommand.self, SearchCommand.self, EvalCommand.self,
-      RecallCommand.self, RerankCommand.self, TeachCommand.self, EnsembleCommand.self,
-      TrainCommand.self, MineCommand.self, ModelCommand.self,
-    ]
+    subcommands: retrievalCommands + trainingCommands + modelCommands
   )
 }

@@ -1,4 +1,4 @@
-import RetortCLI
+import RetrievalCommands
 import Testing
 
 struct StyleTests {

@@ -1,5 +1,5 @@
 import Platform
-import RetortCLI
+import RetrievalCommands
 import Testing
 
 struct TextWrapperTests {

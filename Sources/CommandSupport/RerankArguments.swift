@@ -1,0 +1,84 @@
+import ArgumentParser
+import Retort
+
+/// Which models re-rank what a search finds, and how many passages each reads.
+package struct RerankArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      Re-rank what was found with a model that reads the passages: cat:MODEL, colbert:MODEL, \
+      prettr:MODEL or tk:MODEL. Repeated, each re-ranks the best of the one before.
+      """, valueName: "kind:model"))
+  package var rerank: [String] = []
+
+  @Option(help: "Passages that a --rerank reads (default for a single one: 100); one for each.")
+  package var depth: [Int] = []
+
+  @OptionGroup package var masks: QueryMaskArguments
+
+  package init() {}
+
+  /// Whether anything is re-ranked.
+  package var isGiven: Bool { !rerank.isEmpty }
+
+  private var depths: [Int] { depth.isEmpty && rerank.count == 1 ? [100] : depth }
+
+  package func validate() throws {
+    guard depths.count == rerank.count else {
+      throw ValidationError(
+        rerank.isEmpty
+          ? "--depth needs --rerank" : "give a --depth for each --rerank, in the same order")
+    }
+    try checkingUsage {
+      for name in rerank { _ = try RerankerName(name) }
+      try RerankCascade.check(depths: depths)
+    }
+  }
+
+  /// The models, loaded; nil where nothing is re-ranked.
+  package func cascade() throws -> RerankCascade? {
+    guard isGiven else { return nil }
+    var options = RerankerOptions()
+    options.queryMasks = try masks.parsed()
+    return try RerankCascade(
+      zip(rerank, depths).map { name, depth in
+        RerankCascade.Stage(try rerankerNamed(name).load(options), depth: depth)
+      })
+  }
+}
+
+/// The [MASK] tokens of ColBERT's queries.
+package struct QueryMaskArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      colbert: the [MASK] tokens of queries: none, before:8 or after:8 [SEP], or fill:32 tokens; \
+      :attended or :unattended behind it says whether others see them (default: what the model says).
+      """, valueName: "masks"))
+  package var queryMasks: String?
+
+  package init() {}
+
+  package func validate() throws { try checkingUsage { _ = try parsed() } }
+
+  package func parsed() throws(RetortError) -> QueryMasks? {
+    guard let queryMasks else { return nil }
+    return try QueryMasks(queryMasks)
+  }
+}
+
+/// Runs a check whose failure is wrong usage, to be told before anything else is done.
+private func checkingUsage(_ check: () throws -> Void) throws {
+  do {
+    try check()
+  } catch let error as RetortError {
+    throw ValidationError(error.message)
+  }
+}
+
+/// The re-ranker that `KIND:MODEL` names, with the model's folder.
+package func rerankerNamed(_ text: String) throws -> RerankerName {
+  var name = try RerankerName(text)
+  name.model = absolutePath(try modelFolder(name.model))
+  return name
+}
