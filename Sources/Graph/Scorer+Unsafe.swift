@@ -3,6 +3,8 @@ import Platform
 
 /// Similarity of one fixed vector to many; higher is nearer.
 protocol Scorer {
+  /// Candidates that a walk expands together.
+  static var beam: Int { get }
   /// Writes the similarity to each vector of `ids`.
   func scores(
     _ ids: UnsafePointer<UInt32>, count: Int, into scores: UnsafeMutablePointer<Float>
@@ -12,6 +14,7 @@ protocol Scorer {
 /// The score at full precision: the inner product with a query, for Euclidean distance less half
 /// the vector's square (which ranks like the distance).
 struct ExactScorer: Scorer {
+  static let beam = 1
   let vectors: VectorSet
   let metric: GraphMetric
   let query: UnsafePointer<Float>
@@ -30,6 +33,7 @@ struct ExactScorer: Scorer {
 
 /// The score by compact codes: near the exact one up to a constant of the query.
 package struct CodeScorer: Scorer {
+  static let beam = 4
   let codes: CodeSet
   let query: retort_codes_query
 
@@ -132,6 +136,7 @@ struct PassageSpace: Sendable {
 
 /// Scores nodes at full precision.
 struct NodeScorer: Scorer {
+  static let beam = 1
   let exact: ExactScorer
   let ids: [UInt32]
 

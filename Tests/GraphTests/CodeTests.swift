@@ -38,7 +38,7 @@ import Testing
         weights: nil, factor7: 0.013, factor4: 0.17, factor2: 1.9, offset: -3.7,
         blocks7: UInt32(wide), blocks4: UInt32(middle), blocks2: UInt32(narrow),
         stride: UInt32(stride), bias_at: stride > bare ? UInt32(bare) : 0)
-      for count in [0, 1, 7, 8, 9, 40] {
+      for count in [0, 1, 2, 7, 8, 9, 40] {
         let ids = (0..<count).map { UInt32(($0 * 7) % 40) }
         var expected = [Float](repeating: 0, count: count)
         var found = expected
