@@ -94,11 +94,6 @@ package func printJSON(_ value: some Encodable) throws {
 /// A size for people: `12.3 MB` (10^6 bytes).
 package func megabytes(_ bytes: Int) -> String { decimals(Double(bytes) / 1e6, 1) + " MB" }
 
-/// A number of things: `1 passage`, `2 passages`.
-package func counted(_ count: Int, _ thing: String) -> String {
-  "\(count) \(thing)\(count == 1 ? "" : "s")"
-}
-
 /// A number with exactly `places` decimals.
 package func decimals(_ value: Double, _ places: Int) -> String {
   String(format: "%.\(places)f", value)

@@ -286,11 +286,12 @@ struct TrainingPlan: Codable, Equatable {
 
   /// The first difference to the plan a run was started with.
   func difference(from started: Self) -> String? {
-    if origin != started.origin { return "--init: other weights than then" }
     if data != started.data { return "the triples, scores or texts are not those of then" }
+    // Before the weights, which a TK without --init draws by its options.
     for (now, then) in zip(options, started.options) where now != then {
       return "now \(now), then \(then)"
     }
+    if origin != started.origin { return Self.otherWeights(options) }
     if validation != started.validation {
       return "the validation's queries, judgements or passages are not those of then"
     }
@@ -299,6 +300,12 @@ struct TrainingPlan: Codable, Equatable {
     }
     return options.count == started.options.count && identity.count == started.identity.count
       ? nil : "options of another version"
+  }
+
+  private static func otherWeights(_ options: [String]) -> String {
+    options.contains("--model tk")
+      ? "--init, --embeddings, --vocabulary-corpus or --collection: other words or vectors than then"
+      : "--init: other weights than then"
   }
 }
 

@@ -120,6 +120,7 @@ package enum Trainer {
 
   /// Refuses to write over the start, or over a folder that is no trained model.
   private static func checkFolders(_ options: TrainingOptions) throws(RetortError) {
+    try FileSystem.checkOutputFolder(FileSystem.parent(of: options.output))
     let output = FileSystem.resolved(options.output)
     let initial = options.initial.isEmpty ? "" : FileSystem.resolved(options.initial)
     guard output != initial, !initial.hasPrefix(output + "/") else {

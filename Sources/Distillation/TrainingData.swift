@@ -29,7 +29,8 @@ package struct TrainingData: Sendable {
     try readTriples(options)
     guard !triples.isEmpty else {
       throw RetortError(
-        .badData, "holds no usable triple (\(skippedLines) bad lines); name a file with triples",
+        .badData,
+        "holds no usable triple (\(counted(skippedLines, "bad line"))); name a file with triples",
         path: options.teacherScores ?? options.triples)
     }
     if options.namesIDs {
@@ -167,7 +168,8 @@ package struct TrainingData: Sendable {
     let first = usable.firstIndex(of: false).map(name) ?? ""
     let share = Double(unknownTriples) / Double(usable.count)
     let what =
-      "\(unknownTriples) of \(usable.count) triples name a query or passage that \(queryFile) and "
+      "\(unknownTriples) of \(counted(usable.count, "triple names", "triples name")) a query or passage "
+      + "that \(queryFile) and "
       + "\(collection) do not have (first: \(first))"
     guard share <= options.maxUnknown, unknownTriples < usable.count else {
       throw RetortError(

@@ -63,7 +63,7 @@ struct BadLineTally {
   /// One sentence a reason, most frequent first.
   var report: [String] {
     byReason.sorted { $0.count > $1.count }.map {
-      "\($0.count) \($0.count == 1 ? "line" : "lines"): \($0.reason) (first: \($0.first))"
+      "\(counted($0.count, "line")): \($0.reason) (first: \($0.first))"
     }
   }
 }

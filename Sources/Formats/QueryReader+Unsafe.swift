@@ -24,12 +24,12 @@ public func readQueries(
   }
   if let report {
     for line in records.bad.report { report("skipped " + line) }
-    if blank > 0 { report("\(blank) \(blank == 1 ? "query has" : "queries have") an empty text") }
+    if blank > 0 { report(counted(blank, "query has", "queries have") + " an empty text") }
   }
   guard !queries.isEmpty else {
     let reason =
       records.lines.lineNumber == 0
-      ? "is empty" : "holds no usable query (\(records.bad.count) bad lines)"
+      ? "is empty" : "holds no usable query (\(counted(records.bad.count, "bad line")))"
     throw RetortError(.badData, "\(reason); name a file with queries", path: records.lines.name)
   }
   return queries

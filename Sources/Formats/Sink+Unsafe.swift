@@ -17,18 +17,17 @@ final class Sink {
       descriptor = STDOUT_FILENO
       return
     }
+    try FileSystem.checkOutput(path)
     // Through a symbolic link to the file it names: renaming over the link would replace the link.
     let path = FileSystem.resolved(path)
     self.path = path
     temporary = path + ".retort-\(getpid()).tmp"
     switch FileSystem.isOpenFile(path) ? .other : FileSystem.kind(of: path) {
-    case .folder:
-      throw RetortError(.usage, "is a folder; name a file to write", path: path)
     case .other:
       file = nil
       descriptor = open(path, O_WRONLY | O_CLOEXEC)
       guard descriptor >= 0 else { throw .system("open", path: path, errno: errno) }
-    case .nothing, .file:
+    case .nothing, .file, .folder:
       descriptor = -1
       file = try FileWriter(path: temporary, mode: .replace)
     }

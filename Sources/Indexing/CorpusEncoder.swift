@@ -147,7 +147,7 @@ package struct CorpusEncoder {
 
   private mutating func encodeBlocks(_ reader: CorpusReader) throws(RetortError) {
     let done = try finishedBlocks()
-    if report.count > 0 { progress.note("resuming after \(report.count) encoded texts") }
+    if report.count > 0 { progress.note("resuming after \(counted(report.count, "encoded text"))") }
     if options.shard.count > 1 {
       progress.note("shard \(options.shard.id) of \(options.shard.count)")
     }

@@ -93,7 +93,7 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
     let upperRow = Double(m + 1) * 4 / Double(m - 1)
     let searchRow = Double(2 * m + 1) * 4
     searchMemory = Int(count * (searchRow + upperRow))
-    searchMappings = vectors + Int(count * (code + bits / 8)) + words
+    searchMappings = vectors + Int(count * (code + bits / 8)) + words + terms
     // 100,000 × 384 at M 16 and efConstruction 200: 25 seconds of one thread.
     let pace = 130e-6 + 0.31e-6 * Double(dimension)
     graphSeconds =

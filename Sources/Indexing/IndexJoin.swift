@@ -40,7 +40,7 @@ public enum IndexJoin {
           // Segments are named after generations, which the joined index counts from 1.
           segments.append(
             try copy(segment, from: path, to: folder, generation: segments.count + 1))
-          progress.note("\(path), segment \(segment.name): \(segment.live) passages")
+          progress.note("\(path), segment \(segment.name): \(counted(segment.live, "passage"))")
         }
       }
       let manifest = first.index.manifest.next(max(segments.count, 1), segments: segments)

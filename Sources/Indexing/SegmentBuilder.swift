@@ -73,7 +73,9 @@ struct SegmentBuilder {
     let done = try clock.measure(\.write) { () throws(RetortError) in
       try appendFinishedBlocks(to: output)
     }
-    if output.count > 0 { progress.note("resuming after \(output.count) encoded passages") }
+    if output.count > 0 {
+      progress.note("resuming after \(counted(output.count, "encoded passage"))")
+    }
     progress.begin("encode", unit: "passages", total: nil, done: output.count)
     let corpusBytes = reader.totalBytes
     let pipeline = EncodingPipeline(
@@ -140,8 +142,10 @@ struct SegmentBuilder {
       termFiles.merge(made.files) { $1 }
       if made.truncated > 0 {
         progress.warn(
-          "\(made.truncated) texts were longer than \(request.source.kind) takes; their terms know "
-            + "only the start")
+          counted(
+            made.truncated,
+            "text was longer than \(request.source.kind) takes; its terms know only the start",
+            "texts were longer than \(request.source.kind) takes; their terms know only the start"))
       }
     }
   }

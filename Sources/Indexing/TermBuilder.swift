@@ -84,7 +84,7 @@ struct TermBuilder {
       }
       if isResuming {
         isResuming = false
-        if done > 0 { progress.note("resuming after the terms of \(done) passages") }
+        if done > 0 { progress.note("resuming after the terms of \(counted(done, "passage"))") }
         progress.begin("terms", unit: "passages", total: passages.count, done: done)
       }
       let staged = try staged(texts, first: done, hash: hash)

@@ -89,7 +89,9 @@ struct CandidateSource {
         .badData, "has no passage for any of the queries; name the run that belongs to them")
     }
     guard let first else { return nil }
-    let what = "\(unknown) of \(all) passages of the run are not in the index (first: \"\(first)\")"
+    let what =
+      "\(unknown) of \(counted(all, "passage of the run is", "passages of the run are")) not in the "
+      + "index (first: \"\(first)\")"
     guard Double(unknown) <= maxUnknown * Double(all) else {
       throw RetortError(
         .badData, what + "; name the index that belongs to it, or allow more with --max-unknown")

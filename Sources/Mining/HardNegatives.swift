@@ -114,7 +114,7 @@ private struct MiningOutput {
   ) throws(RetortError) {
     let done = kept?.count ?? 0
     let count = queries.items.count
-    if done > 0 { reporter.note("going on behind \(done) queries") }
+    if done > 0 { reporter.note("going on behind \(counted(done, "query"))") }
     reporter.begin("mine", unit: "queries", total: count, done: done)
     let start = monotonicSeconds()
     for first in stride(from: done, to: count, by: miner.batch) {
@@ -155,7 +155,7 @@ private struct MiningOutput {
       try kept?.discard()
       throw RetortError(
         .badData,
-        "not one negative is left of \(report.counts.candidates) passages that were found "
+        "not one negative is left of \(counted(report.counts.candidates, "passage")) found "
           + "(\(report.counts.summary)); allow more with --ranks, --max-ratio or --min-margin, or "
           + "give a teacher's scores of these passages", path: options.qrels)
     }

@@ -83,7 +83,8 @@ struct MiningQueries {
   ) throws(RetortError) {
     if let first {
       let what =
-        "\(unknown) of \(judged) positive passages are not in the index (first: \"\(first)\")"
+        "\(unknown) of \(counted(judged, "positive passage is", "positive passages are")) not in the "
+        + "index (first: \"\(first)\")"
       guard Double(unknown) <= options.maxUnknown * Double(judged) else {
         throw RetortError(
           .badData,

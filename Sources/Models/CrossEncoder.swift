@@ -83,6 +83,8 @@ public final class CrossEncoder: Sendable {
   /// The identity of weights, configuration, tokenizer and length: equal fingerprints mean equal
   /// scores.
   public let fingerprint: String
+  /// Numbers in the weights.
+  private let parameters: Int
 
   /// Loads a model directory with a one-output classification head.
   public convenience init(directory: String, maxLength: Int? = nil) throws(RetortError) {
@@ -91,14 +93,14 @@ public final class CrossEncoder: Sendable {
 
   /// `tokenizes: false` loads a directory without a tokenizer, for pairs of ids only.
   package init(directory: String, maxLength: Int?, tokenizes: Bool) throws(RetortError) {
-    let model = try ModelFiles(directory)
-    let configuration = try ModelConfiguration(model)
+    let opened = try OpenedModel(directory, for: .crossEncoder)
+    let (model, configuration) = (opened.files, opened.configuration)
     tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
     self.maxLength = try MaxLength.decide(
       model, positions: configuration.positions,
       declared: tokenizer?.declaredMaxLength ?? .init(), asked: maxLength
     ).value
-    var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
+    var reader = try WeightReader(opened.tensors, architecture: configuration.architecture)
     guard let outputs = reader.headRows("classifier.weight") else {
       throw RetortError(
         .badData,
@@ -112,6 +114,7 @@ public final class CrossEncoder: Sendable {
           + "for ranking", path: directory)
     }
     network = try CrossEncoderNetwork(configuration, &reader).packed
+    parameters = reader.parameters
     fingerprint = Models.fingerprint(
       of: reader.record.sorted() + [
         configuration.identity, "length \(self.maxLength)",
@@ -133,6 +136,15 @@ public final class CrossEncoder: Sendable {
           + "\(configuration.types) types only: it cannot tell a query from its passage; use a "
           + "model with two types", path: directory)
     }
+  }
+
+  /// What was understood of the directory.
+  public var summary: RankerSummary {
+    var summary = RankerSummary(
+      .crossEncoder, network.transformer.configuration, tokenizer, parameters: parameters,
+      fingerprint: fingerprint)
+    summary.pairLength = maxLength
+    return summary
   }
 
   /// Scores pairs of ids, in order; the same bytes for every number of threads.

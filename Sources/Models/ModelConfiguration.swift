@@ -64,12 +64,16 @@ struct ConfigurationFile: Decodable {
 }
 
 extension ModelConfiguration {
-  init(_ model: ModelFiles) throws(RetortError) {
+  /// Reads `config.json`; `wanted` is what the folder is opened as.
+  init(_ model: ModelFiles, for wanted: ModelKind? = nil) throws(RetortError) {
     let path = model.path("config.json")
     guard let file = try model.json("config.json", as: ConfigurationFile.self) else {
       throw RetortError(
         .missingInput, "has no config.json; name the folder of a Hugging Face model",
         path: model.directory)
+    }
+    guard file.modelType != TKConfiguration.type else {
+      throw ModelKind.tk.refusal(model.directory, wanted: wanted)
     }
     guard let type = file.modelType, let architecture = Architecture(rawValue: type) else {
       throw RetortError(

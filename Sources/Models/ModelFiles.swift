@@ -71,10 +71,32 @@ struct OpenedModel {
   let configuration: ModelConfiguration
   let tensors: TensorFiles
 
-  init(_ directory: String) throws(RetortError) {
+  /// Opens a directory of whatever kind but TK; of another kind than `wanted` it is refused where it says
+  /// what it is.
+  init(_ directory: String, for wanted: ModelKind? = nil) throws(RetortError) {
     files = try ModelFiles(directory)
-    configuration = try ModelConfiguration(files)
+    configuration = try ModelConfiguration(files, for: wanted)
     tensors = try TensorFiles(files)
+    guard let wanted else { return }
+    let kind = try self.kind
+    // What lacks its head looks like an encoder; which head that is, the loader says.
+    guard kind == wanted || kind == .encoder || kind != .prettr && hasHead(of: wanted) else {
+      throw kind.refusal(directory, wanted: wanted)
+    }
+  }
+
+  /// What it is.
+  var kind: ModelKind {
+    get throws(RetortError) { try ModelKind(files, tensors) }
+  }
+
+  /// Whether the head of `wanted` is there, perhaps beside another's.
+  private func hasHead(of wanted: ModelKind) -> Bool {
+    switch wanted {
+    case .crossEncoder: tensors["classifier.weight"] != nil
+    case .colbert: ColBERTNetwork.hasProjection(tensors)
+    case .encoder, .prettr, .tk: false
+    }
   }
 }
 

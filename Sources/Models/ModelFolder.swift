@@ -14,6 +14,7 @@ enum ModelFolder {
     for input in inputs where FileSystem.resolved(output) == FileSystem.resolved(input) {
       throw RetortError(.usage, "is the model itself; name another folder", path: output)
     }
+    try FileSystem.checkOutputFolder(FileSystem.parent(of: output))
   }
 
   /// Makes the folder `output` of what `fill` puts into a folder of another name, when it is complete.

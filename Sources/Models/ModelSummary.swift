@@ -1,7 +1,10 @@
 import CKernels
+import Platform
 
 /// What was understood of a model directory.
 public struct ModelSummary: Sendable, Codable {
+  /// Always `encoder`: other kinds have summaries of their own.
+  public var kind = ModelKind.encoder
   /// The family.
   public var architecture: Architecture
   /// Layers applied.
@@ -48,7 +51,9 @@ extension ModelSummary {
   /// The summary as lines of `name: value` for a terminal.
   public var description: String {
     var lines = [
-      "architecture:  \(architecture.rawValue), \(layers) layers, \(attentionHeads) heads",
+      "kind:          \(kind.noun)",
+      "architecture:  \(architecture.rawValue), \(counted(layers, "layer")), "
+        + counted(attentionHeads, "head"),
       "sizes:         hidden \(hiddenSize), intermediate \(intermediateSize), vocabulary "
         + "\(vocabularySize), positions \(positions)"
         + (embeddingSize == hiddenSize ? "" : ", embedding \(embeddingSize)"),
@@ -64,7 +69,7 @@ extension ModelSummary {
       "fingerprint:   \(fingerprint)",
     ]
     if !ignoredTensors.isEmpty {
-      lines.append("ignored:       \(ignoredTensors.count) tensors")
+      lines.append("ignored:       " + counted(ignoredTensors.count, "tensor"))
       lines += ignoredTensors.map { "  " + $0 }
     }
     lines += notes.map { "note: " + $0 }

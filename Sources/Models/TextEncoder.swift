@@ -22,7 +22,7 @@ public final class TextEncoder: Sendable {
   public init(directory: String, options: EncoderOptions = .init()) throws(RetortError) {
     // The configuration and the weights are looked at before the tokenizer: of a folder that lacks
     // all three the first is the one to name.
-    let opened = try OpenedModel(directory)
+    let opened = try OpenedModel(directory, for: .encoder)
     let tokenizer = try Tokenizer(directory: directory)
     try tokenizer.check(against: opened.configuration, directory: directory)
     let model = try EncoderModel(

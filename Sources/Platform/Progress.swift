@@ -82,11 +82,13 @@ package final class ProgressReporter: Sendable {
     let elapsed = now - state.started
     let fresh = state.done - state.base
     let rate = elapsed > 0 ? Double(fresh) / elapsed : 0
-    var text = "\(state.phase): \(state.done)"
+    var text = "\(state.phase): "
     if !force, let total = state.total, total > 0 {
-      text += "/\(total) (\(min(100, state.done * 100 / total))%)"
+      text += "\(state.done)/\(total) (\(min(100, state.done * 100 / total))%) \(state.unit)"
+    } else {
+      text += counted(state.done, singular(of: state.unit), state.unit)
     }
-    text += " \(state.unit), " + Self.rate(rate) + "/s"
+    text += ", " + Self.rate(rate) + "/s"
     if force {
       text += ", " + Self.duration(elapsed)
     } else if let total = state.total, rate > 0, total > state.done {

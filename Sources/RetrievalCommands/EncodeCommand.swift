@@ -65,6 +65,7 @@ struct EncodeCommand: ParsableCommand {
       options.resume = job.resume
       options.overwrite = overwrite
       options.skipBadLines = job.skipBadLines
+      try FileSystem.checkOutputFolder(FileSystem.parent(of: output))
       let folder = try encoder.folder()
       try job.run {
         let report = try CorpusEncoder.encode(
@@ -79,24 +80,29 @@ struct EncodeCommand: ParsableCommand {
     if job.json { return try printJSON(report) }
     if report.truncatedTexts > 0 {
       writeError(
-        "warning: \(report.truncatedTexts) of \(report.count) texts were longer than the model "
-          + "takes; their vectors know only the start")
+        "warning: \(report.truncatedTexts) of "
+          + counted(report.count, "text was", "texts were")
+          + " longer than the model takes; their vectors know only the start")
     }
-    if report.emptyTexts > 0 { writeError("warning: \(report.emptyTexts) texts are empty") }
+    if report.emptyTexts > 0 {
+      writeError("warning: \(counted(report.emptyTexts, "text is", "texts are")) empty")
+    }
     if report.skippedLines > 0 {
-      writeError("warning: \(report.skippedLines) bad lines were skipped")
+      writeError(
+        "warning: \(counted(report.skippedLines, "bad line was", "bad lines were")) skipped")
     }
     guard !job.quiet else { return }
     writeError(
-      "\(report.vectors): \(report.count) vectors of \(report.dimension) values, "
+      "\(report.vectors): \(counted(report.count, "vector")) of "
+        + "\(counted(report.dimension, "value")), "
         + megabytes(report.bytes))
     guard report.seconds > 0 else { return }
     let rate = Double(report.encoded) / report.seconds
     writeError(
       """
       \(ProgressReporter.duration(report.seconds)) (\(ProgressReporter.rate(rate)) texts/s), time \
-      of the \(report.threads) threads: \(stageShares(report.stages, withGraph: false)); peak \
-      memory \(megabytes(report.peakBytes))
+      of the \(counted(report.threads, "thread")): \
+      \(stageShares(report.stages, withGraph: false)); peak memory \(megabytes(report.peakBytes))
       """)
   }
 }

@@ -25,6 +25,7 @@ extension EvalCommand {
     guard path != "-" || !files.contains("-") else {
       throw RetortError(.usage, "standard input (-) can be read only once")
     }
+    if let svg { try FileSystem.checkOutput(svg) }
     let wanted = try depths.map { try Self.numbers($0) }
     let qrels = try Qrels(path: files[0])
     let run = try Run(path: files[1], layout: runFormat)
@@ -65,18 +66,19 @@ extension EvalCommand {
     if sweep.missingQueries == judged {
       throw RetortError(
         .badData,
-        "holds none of the \(judged) judged queries; check that run and qrels belong together",
+        "holds none of the \(counted(judged, "judged query")); check that run and qrels belong together",
         path: run)
     }
     if sweep.missingQueries > 0 {
       writeError(
-        "\(run): \(sweep.missingQueries) of \(judged) judged queries missing, "
+        "\(run): \(sweep.missingQueries) of \(counted(judged, "judged query")) missing, "
           + (onlyCommon ? "not counted" : "counted as 0 (--only-common leaves them out)"))
     }
     if sweep.strangers > 0 {
       writeError(
-        "\(run): \(sweep.strangers) documents are not among the candidates of \(candidates), not "
-          + "counted")
+        "\(run): "
+          + counted(sweep.strangers, "document is", "documents are")
+          + " not among the candidates of \(candidates), not counted")
     }
   }
 

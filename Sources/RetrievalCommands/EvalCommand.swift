@@ -169,16 +169,17 @@ struct EvalCommand: ParsableCommand {
     if evaluation.missingQueries == judged {
       throw RetortError(
         .badData,
-        "holds none of the \(judged) judged queries; check that run and qrels belong together",
+        "holds none of the \(counted(judged, "judged query")); check that run and qrels belong together",
         path: name)
     }
     if evaluation.missingQueries > 0 {
       writeError(
-        "\(name): \(evaluation.missingQueries) of \(judged) judged queries missing, "
+        "\(name): \(evaluation.missingQueries) of \(counted(judged, "judged query")) missing, "
           + (onlyCommon ? "not counted" : "counted as 0 (--only-common leaves them out)"))
     }
     if evaluation.unjudgedQueries > 0 {
-      writeError("\(name): \(evaluation.unjudgedQueries) queries without judgements, not counted")
+      writeError(
+        "\(name): \(counted(evaluation.unjudgedQueries, "query")) without judgements, not counted")
     }
   }
 }

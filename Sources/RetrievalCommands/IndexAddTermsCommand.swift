@@ -73,8 +73,10 @@ struct IndexAddTermsCommand: ParsableCommand {
   private func show(_ report: TermAdditionReport) throws {
     if report.truncated > 0 {
       writeError(
-        "warning: \(counted(report.truncated, "text")) longer than the model takes; their terms know "
-          + "only the start")
+        "warning: "
+          + counted(
+            report.truncated, "text is longer than the model takes; its terms know only the start",
+            "texts are longer than the model takes; their terms know only the start"))
     }
     if json { return try printJSON(report) }
     guard !quiet else { return }

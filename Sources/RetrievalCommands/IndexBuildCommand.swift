@@ -16,7 +16,8 @@ struct IndexBuildCommand: ParsableCommand {
 
       The corpus is MS MARCO tsv (id TAB text), JSON lines (id|_id|docid, text|contents, optional \
       title), a BEIR folder, or - for standard input; a name ending in .gz is decompressed. Texts are \
-      streamed; memory grows by some 300 bytes a passage (ids and the graph).
+      streamed; memory grows by some 500 bytes a passage (ids and the graph), with --lexical by 0.3 bytes \
+      for every byte of text besides, and --terms takes a sample of up to 512 MiB.
 
       Other fields of JSON lines are kept for `retort search --filter`: texts of up to 1,024 bytes, \
       numbers, true and false, lists of up to 64 of them, and such fields of nested objects, named \
@@ -118,6 +119,7 @@ struct IndexBuildCommand: ParsableCommand {
   func run() throws {
     try runReportingErrors {
       Interruption.install()
+      try FileSystem.checkOutputFolder(output)
       if let vectors { return try importVectors(vectors) }
       let shard = try shards.shard()
       var options = IndexBuildOptions(corpus: corpus ?? "", output: output + shard.suffix)
@@ -175,18 +177,24 @@ struct BuildReportPrinter {
     var warnings: [String] = []
     if report.truncatedTexts > 0 {
       warnings.append(
-        "\(report.truncatedTexts) of \(report.added) texts were longer than the model takes; "
-          + "their vectors know only the start")
+        "\(report.truncatedTexts) of \(counted(report.added, "text was", "texts were")) longer than "
+          + "the model takes; their vectors know only the start")
     }
-    if report.emptyTexts > 0 { warnings.append("\(report.emptyTexts) passages have no text") }
-    if report.skippedLines > 0 { warnings.append("\(report.skippedLines) bad lines were skipped") }
+    if report.emptyTexts > 0 {
+      warnings.append(counted(report.emptyTexts, "passage has no text", "passages have no text"))
+    }
+    if report.skippedLines > 0 {
+      warnings.append(
+        counted(report.skippedLines, "bad line was skipped", "bad lines were skipped"))
+    }
     for warning in warnings { writeError("warning: " + warning) }
     // A build that had finished before has nothing more to tell.
     guard !quiet, report.threads > 0 else { return }
-    writeError("\(output): \(report.passages) passages, \(megabytes(report.bytes)), \(summary)")
+    writeError(
+      "\(output): \(counted(report.passages, "passage")), \(megabytes(report.bytes)), \(summary)")
     guard report.added > 0 else { return }
     if report.stages.total > 0 {
-      writeError("time of the \(report.threads) threads: \(stageShares(report.stages))")
+      writeError("time of the \(counted(report.threads, "thread")): \(stageShares(report.stages))")
     }
     writeError(
       "reachable: \(report.reachable) of \(report.added), \(report.linkedByPass) linked by the "

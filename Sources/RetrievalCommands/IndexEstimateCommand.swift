@@ -11,9 +11,13 @@ struct IndexEstimateCommand: ParsableCommand {
       Vectors and tables follow from the format; links and texts are estimated from real collections. \
       Linking was timed on an AMD EPYC of the Zen 3 generation; the time of encoding is predicted \
       where --rate says how fast the encoder is (`retort index build` reports it). --lexical adds what \
-      searches by words need, for texts of English.
+      searches by words need, for texts of English; --terms the vectors of tokens that `retort index \
+      add-terms` stores, for so many tokens a passage. While these are encoded they lie on the disk \
+      in half precision, too; learning their centroids takes up to 512 MiB of memory, which are not \
+      counted.
 
         retort index estimate --passages 8841823 --dim 384 --text-bytes 330 --rate 100
+        retort index estimate --passages 8841823 --dim 384 --terms 75 --term-codec residual-2
       """)
 
   @Option(help: "How many passages.")

@@ -44,17 +44,20 @@ struct IndexExportCommand: ParsableCommand {
   func run() throws {
     try runReportingErrors {
       Interruption.install()
+      for path in [vectors, ids, passages, graph] {
+        if let path { try FileSystem.checkOutput(path) }
+      }
       let opened = try PassageIndex(path: index)
       func tell(_ count: Int, _ what: String, _ path: String) {
-        if !quiet, path != "-" { writeError("\(path): \(count) \(what)") }
+        if !quiet, path != "-" { writeError("\(path): \(counted(count, what))") }
       }
       if let vectors {
-        tell(try IndexExport.vectors(of: opened, to: vectors, ids: ids), "vectors", vectors)
+        tell(try IndexExport.vectors(of: opened, to: vectors, ids: ids), "vector", vectors)
       }
       if let passages {
-        tell(try IndexExport.passages(of: opened, to: passages), "passages", passages)
+        tell(try IndexExport.passages(of: opened, to: passages), "passage", passages)
       }
-      if let graph { tell(try IndexExport.graph(of: opened, to: graph), "nodes", graph) }
+      if let graph { tell(try IndexExport.graph(of: opened, to: graph), "node", graph) }
     }
   }
 }

@@ -67,15 +67,16 @@ struct IndexInfoCommand: ParsableCommand {
     print("  passages:   \(segment.live), and \(segment.deleted) deleted")
     for source in segment.sources {
       print(
-        "  corpus:     \(source.path)\(source.shard.map { " (\($0))" } ?? ""), \(source.truncatedTexts) texts truncated, "
-          + "\(source.emptyTexts) empty, \(source.skippedLines) bad lines skipped")
+        "  corpus:     \(source.path)\(source.shard.map { " (\($0))" } ?? ""), "
+          + "\(counted(source.truncatedTexts, "text")) truncated, \(source.emptyTexts) empty, "
+          + "\(counted(source.skippedLines, "bad line")) skipped")
     }
     if !segment.fields.isEmpty {
       print("  fields:     \(segment.fields.joined(separator: ", "))")
     }
     let graph = segment.graph
     print(
-      "  graph:      \(graph.layers) layers, \(graph.links) links "
+      "  graph:      \(counted(graph.layers, "layer")), \(counted(graph.links, "link")) "
         + "(\(decimals(Double(graph.links) / Double(max(segment.passages, 1)), 1)) a passage)")
     print(
       "  reachable:  \(graph.reachable) of \(segment.passages) "
@@ -101,7 +102,7 @@ struct IndexVerifyCommand: ParsableCommand {
       Interruption.install()
       let opened = try PassageIndex(path: index)
       try opened.verify()
-      print("ok: \(opened.count) passages, all checksums match, all reachable")
+      print("ok: \(counted(opened.count, "passage")), all checksums match, all reachable")
     }
   }
 }

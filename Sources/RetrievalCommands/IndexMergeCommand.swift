@@ -50,6 +50,7 @@ struct IndexMergeCommand: ParsableCommand {
     try runReportingErrors {
       Interruption.install()
       if let output {
+        try FileSystem.checkOutputFolder(output)
         let report = try IndexJoin.join(indexes, into: output, quiet: quiet)
         if json { return try printJSON(report) }
         if !quiet {

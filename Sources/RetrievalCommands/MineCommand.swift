@@ -227,25 +227,43 @@ struct MineCommand: ParsableCommand {
 
   private func show(_ report: MiningReport) throws {
     let counts = report.counts
-    let warnings: [(count: Int, text: String)] = [
-      (report.unknownQueries, "judged queries have no text in \(queries); they are left out"),
-      (report.deletedPositives, "positive passages were deleted from the index"),
-      (counts.unscoredPositives, "positives have no score to compare with, or no text"),
-      (counts.without, "positives are left without a negative"),
-      (report.queriesWithout, "queries are left without a negative"),
-      (counts.truncated, "texts were longer than the model takes; only their starts were read"),
+    let warnings: [(count: Int, one: String, many: String)] = [
+      (
+        report.unknownQueries, "judged query has no text in \(queries); it is left out",
+        "judged queries have no text in \(queries); they are left out"
+      ),
+      (
+        report.deletedPositives, "positive passage was deleted from the index",
+        "positive passages were deleted from the index"
+      ),
+      (
+        counts.unscoredPositives, "positive has no score to compare with, or no text",
+        "positives have no score to compare with, or no text"
+      ),
+      (
+        counts.without, "positive is left without a negative",
+        "positives are left without a negative"
+      ),
+      (
+        report.queriesWithout, "query is left without a negative",
+        "queries are left without a negative"
+      ),
+      (
+        counts.truncated, "text was longer than the model takes; only its start was read",
+        "texts were longer than the model takes; only their starts were read"
+      ),
     ]
     for warning in warnings where warning.count > 0 {
-      writeError("warning: \(warning.count) \(warning.text)")
+      writeError("warning: \(counted(warning.count, warning.one, warning.many))")
     }
     if json { return try printJSON(report) }
     guard !quiet else { return }
     writeError(
       """
-      \(output): \(counted(report.triples, "triple")) of \(report.queries) queries and \
+      \(output): \(counted(report.triples, "triple")) of \(counted(report.queries, "query")) and \
       \(counted(report.positives, "positive")), \(counts.short) of them with fewer than \
-      \(negatives) negatives
-      \(counts.candidates) passages looked at; left out: \(counts.summary)
+      \(counted(negatives, "negative"))
+      \(counted(counts.candidates, "passage")) looked at; left out: \(counts.summary)
       """)
   }
 }

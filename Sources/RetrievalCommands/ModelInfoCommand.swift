@@ -11,8 +11,9 @@ struct ModelInfoCommand: ParsableCommand {
     discussion: """
       Loads the model as every other command does, so that what it prints is what they use, and an \
       error here is the error they would give. The directory is one of Hugging Face or \
-      sentence-transformers: config.json, model.safetensors and the tokenizer's files; or a TK, of \
-      which --max-length and --json are the options.
+      sentence-transformers: config.json, model.safetensors and the tokenizer's files; or a re-ranker \
+      (cross-encoder, ColBERT, PreTTR or TK), of which --max-length and --json are the options. The \
+      first line says which it is.
       """)
 
   @Argument(
@@ -37,20 +38,40 @@ struct ModelInfoCommand: ParsableCommand {
 
   func run() throws {
     try runReportingErrors {
-      var options = EncoderOptions()
-      options.pooling = pooling
-      options.normalize = normalize
-      options.maxLength = maxLength
-      options.precision = precision
       let folder = try modelFolder(directory)
-      if TK.isModel(directory: folder) {
-        let summary = try TK(directory: folder, maxLength: maxLength).summary
-        return try show(summary, summary.description)
+      let kind = try ModelKind(directory: folder)
+      guard kind == .encoder || pooling == nil && normalize == nil && precision == .auto else {
+        throw RetortError(
+          .usage, "is no text encoder: --pooling, --normalize and --precision say nothing about it",
+          path: folder)
       }
-      let summary = try TextEncoder(directory: folder, options: options).summary
-      try show(summary, summary.description)
+      switch kind {
+      case .encoder: try showEncoder(folder)
+      case .crossEncoder:
+        try show(try CrossEncoder(directory: folder, maxLength: maxLength).summary)
+      case .prettr: try show(try PreTTR(directory: folder, maxLength: maxLength).summary)
+      case .colbert:
+        var options = ColBERTOptions()
+        options.passageLength = maxLength
+        try show(try ColBERT(directory: folder, options: options).summary)
+      case .tk:
+        let summary = try TK(directory: folder, maxLength: maxLength).summary
+        try show(summary, summary.description)
+      }
     }
   }
+
+  private func showEncoder(_ folder: String) throws {
+    var options = EncoderOptions()
+    options.pooling = pooling
+    options.normalize = normalize
+    options.maxLength = maxLength
+    options.precision = precision
+    let summary = try TextEncoder(directory: folder, options: options).summary
+    try show(summary, summary.description)
+  }
+
+  private func show(_ summary: RankerSummary) throws { try show(summary, summary.description) }
 
   private func show(_ summary: some Encodable, _ description: String) throws {
     guard json else { return print(description) }

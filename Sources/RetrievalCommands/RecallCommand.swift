@@ -98,6 +98,7 @@ struct RecallCommand: ParsableCommand {
       guard !values.isEmpty else {
         throw RetortError(.usage, "--ef-search is empty; name numbers such as 10,100")
       }
+      if let svg { try FileSystem.checkOutput(svg) }
       let texts = try readQueries(
         path: topics, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") }
       ).prefix(queries).map(\.text)
@@ -176,7 +177,10 @@ struct RecallCommand: ParsableCommand {
 
   private func write(_ report: Report, to path: String) throws {
     let chart = SVGChart(
-      title: "\(report.passages) passages, \(report.queries) queries, \(report.threads) threads",
+      title: [
+        counted(report.passages, "passage"), counted(report.queries, "query"),
+        counted(report.threads, "thread"),
+      ].joined(separator: ", "),
       xLabel: "recall@10", yLabel: "queries/s", logX: false, logY: true,
       series: [
         (

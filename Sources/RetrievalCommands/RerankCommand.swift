@@ -143,14 +143,17 @@ struct RerankCommand: ParsableCommand {
   private func show(_ report: RunRerankingReport) throws {
     if report.truncated > 0 {
       writeError(
-        "warning: \(counted(report.truncated, "text")) longer than the model takes; only their "
-          + "starts were read")
+        "warning: "
+          + counted(
+            report.truncated, "text is longer than the model takes; only its start was read",
+            "texts are longer than the model takes; only their starts were read"))
     }
     if json { return try printJSON(report) }
     guard !quiet else { return }
     writeError(
       """
-      \(output): \(report.queries) queries, \(counted(report.candidates, "candidate")) re-ranked, \
+      \(output): \(counted(report.queries, "query")), \
+      \(counted(report.candidates, "candidate")) re-ranked, \
       \(report.behindDepth) behind the depth; \
       \(ProgressReporter.rate(Double(report.scoredNow) / max(report.seconds, 1e-9)))/s
       """)

@@ -164,6 +164,7 @@ struct SearchCommand: ParsableCommand {
     try runReportingErrors {
       Interruption.install()
       try RawArguments.requireUTF8()
+      try FileSystem.checkOutput(output)
       let queries = try topics.map {
         try readQueries(
           path: $0, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") })
@@ -247,7 +248,8 @@ struct SearchCommand: ParsableCommand {
     progress.finishPhase()
     if let selection {
       progress.note(
-        "filter: \(selection.count) of \(index.count) passages, " + howFound(statistics, mode))
+        "filter: \(selection.count) of \(counted(index.count, "passage")), "
+          + howFound(statistics, mode))
     }
     report(table.count, timings, statistics, progress)
   }
@@ -292,16 +294,21 @@ struct SearchCommand: ParsableCommand {
     try writer.finish()
     progress.finishPhase()
     if truncated > 0 {
-      progress.warn("\(truncated) queries were longer than the model takes; their ends were cut")
+      progress.warn(
+        counted(
+          truncated, "query was longer than the model takes; its end was cut",
+          "queries were longer than the model takes; their ends were cut"))
     }
     if cutPassages > 0 {
       progress.warn(
-        "\(cutPassages) passages were longer than a re-ranker takes; only their starts were read")
+        counted(
+          cutPassages, "passage was longer than a re-ranker takes; only its start was read",
+          "passages were longer than a re-ranker takes; only their starts were read"))
     }
     // One question has no progress to report, but its filter has an answer to explain.
     if let selection, !quiet {
       writeError(
-        "filter: \(selection.count) of \(searcher.index.count) passages, "
+        "filter: \(selection.count) of \(counted(searcher.index.count, "passage")), "
           + howFound(statistics, mode, searcher.ranking))
     }
     report(queries.count, timings, statistics, progress)
@@ -317,11 +324,11 @@ struct SearchCommand: ParsableCommand {
     let encoding = timings.encode > 0 ? "encode \(rate(timings.encode)), " : ""
     let reranking = timings.rerank > 0 ? "re-rank \(rate(timings.rerank)), " : ""
     var line =
-      "\(count) queries: \(encoding)search \(rate(timings.search)), "
+      "\(counted(count, "query")): \(encoding)search \(rate(timings.search)), "
       + "\(reranking)ids and output \(rate(timings.fetch))"
     if statistics.scored > 0 {
       line +=
-        "; \(statistics.scored / statistics.queries) passages scored and "
+        "; \(counted(statistics.scored / statistics.queries, "passage")) scored and "
         + "\(statistics.rescored / statistics.queries) scored again a query"
     }
     progress.note(line)

@@ -36,7 +36,8 @@ struct SearchPrompt {
   mutating func run() throws {
     let index = searcher.index
     if !quiet {
-      writeError("\(index.path): \(index.count) passages. Ask a question; :help lists commands.")
+      writeError(
+        "\(index.path): \(counted(index.count, "passage")). Ask a question; :help lists commands.")
     }
     let editor = LineEditor(prompt: "retort> ", historyName: "search")
     while true {
@@ -91,7 +92,7 @@ struct SearchPrompt {
     case ":filter":
       selection = value.isEmpty ? nil : try searcher.index.select(Filter(value))
       writeError(
-        selection.map { "filter: \($0.count) of \(searcher.index.count) passages pass" }
+        selection.map { "filter: \($0.count) of \(counted(searcher.index.count, "passage")) pass" }
           ?? "filter: off")
     case ":rerank":
       guard cascade != nil else {
@@ -200,7 +201,7 @@ struct SearchPrompt {
     )
     if let selection {
       writeError(
-        "filter: \(selection.count) of \(searcher.index.count) passages, "
+        "filter: \(selection.count) of \(counted(searcher.index.count, "passage")), "
           + howFound(statistics, mode, searcher.ranking))
     }
   }

@@ -275,7 +275,7 @@ struct TrainValidationArguments: ParsableArguments {
 
   @Option(
     help: """
-      A run that answers these queries: draw queries evenly over what it is worth for them, and let \
+      bert-dot alone: a run that answers these queries: draw queries evenly over what it is worth for them, and let \
       the reduced corpus be its best passages and all judged ones.
       """)
   var validationBaseline: String?

@@ -129,8 +129,12 @@ struct TrainCommand: ParsableCommand {
     if json { return try printJSON(report) }
     if report.truncatedTexts > 0 {
       writeError(
-        "warning: \(counted(report.truncatedTexts, "text")) of the batches were longer than the "
-          + "model takes; only their starts were learned from")
+        "warning: "
+          + counted(
+            report.truncatedTexts,
+            "text of the batches was longer than the model takes; only its start was learned from",
+            "texts of the batches were longer than the model takes; only their starts were learned "
+              + "from"))
     }
     if report.steps > 0, report.exportedStep == 0 {
       writeError(
@@ -138,7 +142,8 @@ struct TrainCommand: ParsableCommand {
     }
     guard !quiet else { return }
     guard report.steps > 0 else { return writeError("\(report.model): finished before") }
-    writeError("\(report.model): \(report.steps) steps over \(counted(report.triples, "triple"))")
+    writeError(
+      "\(report.model): \(counted(report.steps, "step")) over \(counted(report.triples, "triple"))")
     if let scores = report.validation {
       if let patience = report.patienceLost {
         writeError("ended early: \(counted(patience, "validation")) in a row found nothing better")

@@ -223,12 +223,44 @@ import Testing
     let wrong: [(more: [String], reason: String)] = [
       (["--init", path + "/tk", "--embeddings", "x"], "has its words already"),
       (["--variant", "original"], "--variant belongs to colbert; leave it out for tk"),
-      (["--embeddings", path + "/none"], "none"), (["--loss", "listnet", "--dimension", "0"], "0"),
+      (["--embeddings", path + "/none"], path + "/none: cannot open: No such file"),
+      (
+        ["--loss", "listnet", "--dimension", "0"],
+        "the dimension is 0 but must be a positive number"
+      ),
     ]
     for (more, reason) in wrong {
       let result = try CLIRunner.run(train + ["-o", path + "/wrong"] + more)
       #expect(result.exitCode != 0 && result.standardError.contains(reason), "\(result)")
     }
+  }
+
+  @Test func `a TK that starts from words is resumed by the same options, and the other is named`()
+    throws
+  {
+    let test = try #require(Self.cases.first { $0.name == "tk of given vectors, in-batch" })
+    var options = try options(test, "stopped")
+    options.seed = 1
+    _ = #expect(throws: RetortError.self) {
+      try Trainer.train(options, quiet: true) { taken throws(RetortError) in
+        if taken == 4 { throw RetortError(.cancelled, "stopped by the test") }
+      }
+    }
+    options.resume = true
+    func message(_ change: (inout TrainingOptions) -> Void) -> String {
+      var other = options
+      change(&other)
+      let error = #expect(throws: RetortError.self) { try Trainer.train(other, quiet: true) }
+      return error?.message ?? ""
+    }
+    #expect(message { $0.seed = 2 }.contains("(now --seed 2, then --seed 1)"))
+    #expect(
+      message { $0.vocabularySize = 50 }
+        .contains("(now --vocabulary-size 50, then --vocabulary-size 200000)"))
+    let vectors = try folder.file(
+      "other.txt", TinyEncoder.words.map { $0 + " 1 2 3 4 5 6 7 8 9 10 11 12\n" }.joined())
+    #expect(message { $0.embeddings = vectors }.contains("(--init, --embeddings, "))
+    #expect(try Trainer.train(options, quiet: true).stepsNow == 5)
   }
 
   @Test func `the command trains ColBERT, and re-ranks with it`() throws {

@@ -39,22 +39,29 @@ import Testing
 
   @Test func `a batch takes the queries of one cluster, none twice`() {
     let sampler = Self.sampler
-    var filled = 0
+    let clusters = [Set(0..<8), [8, 9], [10]]
+    var begun = [0, 0, 0]
+    var drawn = [Int](repeating: 0, count: 8)
     for step in 0..<300 {
       let batch = sampler.batch(step, size: 4)
       #expect(batch.count == 4)
       #expect(sampler.batch(step, size: 4) == batch)
-      let queries = batch.map { $0 / 10 }
-      if queries[0] < 8 {
-        // The large cluster fills a batch alone.
-        #expect(queries.allSatisfy { $0 < 8 } && Set(queries).count == 4)
-        filled += 1
-      } else if queries[0] < 10 {
-        #expect(Set(queries[..<2]) == [8, 9])
+      var queries = batch.map { $0 / 10 }[...]
+      // A cluster after the other: all of it, or as much as there is room for, and none twice.
+      while let first = queries.first,
+        let owner = clusters.firstIndex(where: { $0.contains(first) })
+      {
+        if queries.count == 4 { begun[owner] += 1 }
+        let part = queries.prefix(clusters[owner].count)
+        #expect(clusters[owner].isSuperset(of: part) && Set(part).count == part.count, "\(batch)")
+        if owner == 0 { for query in part { drawn[query] += 1 } }
+        queries = queries.dropFirst(part.count)
       }
     }
-    // Clusters are as likely as each other, whatever their size.
-    #expect((70...130).contains(filled), "\(filled)")
+    // Clusters are as likely as each other, whatever their size, and so are the queries of one.
+    #expect(begun.allSatisfy { (80...120).contains($0) }, "\(begun)")
+    let mean = Double(drawn.reduce(0, +)) / 8
+    #expect(drawn.allSatisfy { abs(Double($0) - mean) < 0.25 * mean }, "\(drawn)")
   }
 
   @Test func `bins are as likely as each other, whatever they hold`() {
@@ -105,7 +112,12 @@ import Testing
   @Test func `as many clusters as points, copies among them, leave none empty`() throws {
     let points: [Float] = [1, 0, 1, 0, 1, 0, 0, 1, 0, 0]
     let clusters = try TopicClusters(of: points, dimension: 2, count: 5, seed: 1, threads: 2)
-    #expect(clusters.centroids.count == 10 && clusters.centroids.allSatisfy(\.isFinite))
+    // Each has a point of its own, which is its mean.
+    func sorted(_ values: [Float]) -> [[Float]] {
+      stride(from: 0, to: values.count, by: 2).map { [values[$0], values[$0 + 1]] }
+        .sorted { $0.lexicographicallyPrecedes($1) }
+    }
+    #expect(sorted(clusters.centroids) == sorted(points))
   }
 
   // MARK: Runs

@@ -45,7 +45,7 @@ import Testing
   }
 
   private static let golden: [(split: Int, scores: [Double])] = [
-    (0, [0.317461]), (1, [0.278191, 0.250572]), (2, [0.328016, 0.328016]),
+    (0, [0.317461, 0.324387]), (1, [0.278191, 0.250572]), (2, [0.328016, 0.328016]),
   ]
 
   @Test func `every split has its golden scores, on the tape and in inference`() throws {
@@ -54,6 +54,7 @@ import Testing
       let model = try PreTTR(directory: tiny.directory, tokenizes: false)
       let trained = try TrainablePreTTR(directory: tiny.directory, options: short, tokenizes: false)
       for scores in [try inference(model), tape(trained)] {
+        #expect(scores.count == golden.count)
         for (score, expected) in zip(scores, golden) {
           #expect(abs(Double(score) - expected) <= 2e-5, "split \(split): \(score)")
         }

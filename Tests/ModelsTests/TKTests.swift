@@ -38,6 +38,8 @@ import Testing
   }
 
   private func close(_ found: some Sequence<Float>, _ golden: [Double], _ what: String) {
+    let found = Array(found)
+    #expect(found.count == golden.count, "\(what)")
     for (found, golden) in zip(found, golden) {
       #expect(abs(Double(found) - golden) <= 2e-4 * max(1, abs(golden)), "\(what)")
     }

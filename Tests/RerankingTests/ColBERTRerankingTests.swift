@@ -78,7 +78,8 @@ import Testing
 
   @Test func `one kind of model is not taken for the other`() throws {
     for (name, reason) in [
-      ("cat:" + path + "/colbert", "classifier"), ("colbert:" + fixture.model, "vectors of tokens"),
+      ("cat:" + path + "/colbert", "is a ColBERT, not a cross-encoder"),
+      ("colbert:" + fixture.model, "is a cross-encoder (BERT_CAT), not a ColBERT"),
     ] {
       let result = try rerank("-o", path + "/out", "--model", name)
       #expect(result.exitCode == 65 && result.standardError.contains(reason), "\(result)")

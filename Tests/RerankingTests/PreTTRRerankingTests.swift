@@ -52,7 +52,8 @@ import Testing
   @Test func `its other spelling names it, and other folders are refused`() throws {
     #expect(try rerank("pretr:" + path + "/prettr", "--max-length", "9").exitCode == 0)
     let wrong: [(name: String, reason: String)] = [
-      ("prettr:" + fixture.model, "is no PreTTR"), ("cat:" + path + "/prettr", "classifier.weight"),
+      ("prettr:" + fixture.model, "is a cross-encoder (BERT_CAT), not a PreTTR"),
+      ("cat:" + path + "/prettr", "is a PreTTR, not a cross-encoder"),
     ]
     for (name, reason) in wrong {
       let result = try rerank(name)

@@ -85,7 +85,7 @@ import Testing
     let summary = try JSONDecoder().decode(TKSummary.self, from: Data(json.standardOutput.utf8))
     #expect(summary.hiddenSize == 20 && summary.kernelMeans.count == 11)
     let wrong: [(name: String, reason: String)] = [
-      ("tk:" + fixture.model, "is no TK"), ("cat:" + path + "/tk", "the model_type 'tk'"),
+      ("tk:" + fixture.model, "is no TK"), ("cat:" + path + "/tk", "is a TK, not a cross-encoder"),
       ("tk", "write cat:MODEL, colbert:MODEL, tk:MODEL"),
     ]
     for (name, reason) in wrong {

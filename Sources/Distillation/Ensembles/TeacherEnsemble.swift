@@ -129,8 +129,8 @@ public enum TeacherEnsemble {
     for warning in table.warnings { reporter.warn(warning) }
     for teacher in table.teachers where teacher.conflicts > 0 {
       reporter.warn(
-        "\(teacher.path) gives several scores to \(teacher.conflicts) pairs of query and passage; "
-          + "the last counts")
+        "\(teacher.path) gives several scores to "
+          + counted(teacher.conflicts, "pair", "pairs") + " of query and passage; the last counts")
     }
     if !options.skipMissing { try requireAll(table) }
     let grades = try grades(table, options)
@@ -172,6 +172,7 @@ public enum TeacherEnsemble {
       throw RetortError(
         .usage, "exists; give another name, or --overwrite to replace it", path: options.output)
     }
+    try FileSystem.checkOutput(options.output)
   }
 
   private static func requireAll(_ table: TeacherTable) throws(RetortError) {

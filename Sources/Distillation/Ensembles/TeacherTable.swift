@@ -50,7 +50,8 @@ package struct TeacherTable: Sendable {
     }
     guard !triples.isEmpty else {
       throw RetortError(
-        .badData, "holds no usable triple (\(skippedLines) bad lines); name a teacher's scores",
+        .badData,
+        "holds no usable triple (\(counted(skippedLines, "bad line"))); name a teacher's scores",
         path: paths.first)
     }
     for number in paths.indices { describe(number) }

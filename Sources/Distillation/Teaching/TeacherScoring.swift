@@ -100,7 +100,7 @@ public enum TeacherScoring {
       teacherDigest: try digest(ofModel: options.model), data: data.digest,
       maxLength: teacher.maxLength, batchSize: options.batchSize)
     var file = try PartialScores(options, plan: try encoded(plan))
-    if file.count > 0 { reporter.note("going on behind \(file.count) triples") }
+    if file.count > 0 { reporter.note("going on behind \(counted(file.count, "triple"))") }
     let truncated = try fill(&file, data, teacher, options, reporter)
     var report = TeacherScoringReport(
       teacher: options.model, teacherDigest: plan.teacherDigest, data: data.digest,
@@ -164,6 +164,7 @@ public enum TeacherScoring {
     guard (options.collection == nil) == (options.queries == nil) else {
       throw RetortError(.usage, "--collection and --queries go together; give both or none")
     }
+    try FileSystem.checkOutput(options.output)
   }
 
   /// SHA-256 over the names and digests of what decides a model's scores.

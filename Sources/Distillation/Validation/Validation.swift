@@ -54,7 +54,7 @@ struct Validation: Sendable {
     case (nil, _):
       let (queries, passages) = ids()
       task = .retrieval(queries: queries, passages: passages)
-      what = "\(passages.count) passages"
+      what = counted(passages.count, "passage")
     case (let lists?, .bertDot):
       let (queries, passages) = ids()
       task = .candidates(queries: queries, passages: passages, lists: lists)
@@ -69,9 +69,9 @@ struct Validation: Sendable {
         pairs += list.map { (query.text, texts.passages[$0].text) }
       }
       task = .pairs(model.tokens(pairs: pairs, threads: threads), lists: lists)
-      what = "\(pairs.count) candidates"
+      what = counted(pairs.count, "candidate")
     }
-    summary = (texts.drawn ?? "\(queryIDs.count) queries") + " over \(what)"
+    summary = (texts.drawn ?? counted(queryIDs.count, "query")) + " over \(what)"
   }
 
   /// Ranks with the model's weights as they are now; the same for every number of threads.

@@ -46,7 +46,7 @@ package struct ValidationBaseline {
     }
     let shares = drawn.shares.map(String.init).joined(separator: ", ")
     summary =
-      "\(self.queries.count) of \(queries.count) queries, by the baseline's "
+      "\(self.queries.count) of \(counted(queries.count, "query")), by the baseline's "
       + "\(options.target.rawValue) from low to high \(shares)"
   }
 

@@ -50,8 +50,9 @@ struct ValidationTexts {
     }
     if left > 0 {
       warnings.append(
-        "\(left) judged \(left == 1 ? "query has" : "queries have") no text or no candidates and "
-          + "\(left == 1 ? "is" : "are") left out of validation")
+        counted(
+          left, "judged query has no text or no candidates and is left out of validation",
+          "judged queries have no text or no candidates and are left out of validation"))
     }
     var judgements: [(query: String, document: String, grade: Int)] = []
     for query in queries {

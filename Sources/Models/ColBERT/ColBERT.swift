@@ -25,6 +25,8 @@ public final class ColBERT: Sendable {
   public let fingerprint: String
   /// The identity of what decides the vectors of passages: that of queries may differ.
   package let termFingerprint: String
+  /// Numbers in the weights.
+  private let parameters: Int
 
   /// Loads a model directory: a BERT, DistilBERT or ALBERT encoder with a `linear` or `compressor`
   /// layer.
@@ -38,11 +40,11 @@ public final class ColBERT: Sendable {
   package init(
     directory: String, options: ColBERTOptions = .init(), tokenizes: Bool
   ) throws(RetortError) {
-    let model = try ModelFiles(directory)
-    let configuration = try ModelConfiguration(model)
+    let opened = try OpenedModel(directory, for: .colbert)
+    let (model, configuration) = (opened.files, opened.configuration)
     let tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
     try tokenizer?.check(against: configuration, directory: directory)
-    var reader = try WeightReader(TensorFiles(model), architecture: configuration.architecture)
+    var reader = try WeightReader(opened.tensors, architecture: configuration.architecture)
     let settings = try ColBERTSettings.decide(
       model, hasBias: ColBERTNetwork.hasBias(reader), positions: configuration.positions, options)
     var network = try ColBERTNetwork(configuration, &reader)
@@ -51,6 +53,7 @@ public final class ColBERT: Sendable {
     self.directory = directory
     texts = try ColBERTTexts(settings, tokenizer, directory: directory)
     dimension = network.projection.outputs
+    parameters = reader.parameters
     termFingerprint = Models.fingerprint(
       of: reader.record.sorted() + [
         configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
@@ -74,6 +77,17 @@ public final class ColBERT: Sendable {
     dimension = network.projection.outputs
     fingerprint = ""
     termFingerprint = ""
+    parameters = 0
+  }
+
+  /// What was understood of the directory.
+  public var summary: RankerSummary {
+    var summary = RankerSummary(
+      .colbert, network.transformer.configuration, texts.tokenizer, parameters: parameters,
+      fingerprint: fingerprint)
+    (summary.dimension, summary.colbert) = (dimension, settings)
+    (summary.queryLength, summary.passageLength) = (settings.queryLength, settings.passageLength)
+    return summary
   }
 
   // MARK: Sequences

@@ -40,8 +40,8 @@ struct ColBERTNetwork: Sendable {
   }
 
   /// Whether the file has a projection.
-  static func hasProjection(_ reader: WeightReader) -> Bool {
-    names.contains { reader.hasHead($0 + ".weight") }
+  static func hasProjection(_ tensors: TensorFiles) -> Bool {
+    names.contains { tensors[$0 + ".weight"] != nil }
   }
 
   /// What precedes the encoder's tensor names: as the original's and Hofstätter's programs have it.

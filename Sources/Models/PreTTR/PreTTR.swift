@@ -17,6 +17,8 @@ public final class PreTTR: Sendable {
   public let fingerprint: String
   /// What decides what is kept of passages.
   package let termFingerprint: String
+  /// Numbers in the weights.
+  private let parameters: Int
 
   /// Loads a folder that training wrote; `maxLength` is that of passages, in tokens.
   public convenience init(directory: String, maxLength: Int? = nil) throws(RetortError) {
@@ -27,8 +29,8 @@ public final class PreTTR: Sendable {
   package init(
     directory: String, maxLength: Int? = nil, tokenizes: Bool
   ) throws(RetortError) {
-    let files = try ModelFiles(directory)
-    let configuration = try ModelConfiguration(files)
+    let opened = try OpenedModel(directory, for: .prettr)
+    let (files, configuration) = (opened.files, opened.configuration)
     guard var settings = try PreTTRSettings.read(files) else {
       throw RetortError(
         .badData,
@@ -42,10 +44,11 @@ public final class PreTTR: Sendable {
     }
     let tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
     try tokenizer?.check(against: configuration, directory: directory)
-    var weights = try WeightReader(TensorFiles(files), architecture: configuration.architecture)
+    var weights = try WeightReader(opened.tensors, architecture: configuration.architecture)
     let network = try PreTTRNetwork(configuration, settings, &weights)
     self.network = network.packed
     reader = PreTTRReader(settings: settings, tokenizer: tokenizer)
+    parameters = weights.parameters
     let facts = [
       configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
       "passages of \(settings.passageLength) from \(settings.passagePosition)",
@@ -61,7 +64,7 @@ public final class PreTTR: Sendable {
   init(_ network: PreTTRNetwork, _ reader: PreTTRReader) {
     self.network = network.packed
     self.reader = reader
-    (fingerprint, termFingerprint) = ("", "")
+    (fingerprint, termFingerprint, parameters) = ("", "", 0)
   }
 
   /// Numbers of a passage's token that are kept.
@@ -69,6 +72,18 @@ public final class PreTTR: Sendable {
 
   /// How texts are read.
   package var settings: PreTTRSettings { reader.settings }
+
+  /// What was understood of the directory.
+  public var summary: RankerSummary {
+    var summary = RankerSummary(
+      .prettr, network.transformer.configuration, reader.tokenizer, parameters: parameters,
+      fingerprint: fingerprint)
+    summary.splitLayer = settings.joinLayerIdx
+    (summary.dimension, summary.compressor) = (dimension, settings.compressionSize)
+    (summary.queryLength, summary.passageLength) = (settings.queryLength, settings.passageLength)
+    summary.passagePosition = settings.passagePosition
+    return summary
+  }
 
   /// A text as it is encoded.
   package func sequence(_ text: String, _ role: TextRole) -> TermSequence {

@@ -1,5 +1,9 @@
+import Platform
+
 /// What was understood of a TK's folder.
 public struct TKSummary: Sendable, Codable {
+  /// Always `tk`.
+  public var kind = ModelKind.tk
   /// Words that have a vector of their own.
   public var words: Int
   /// The width of their vectors.
@@ -50,9 +54,11 @@ extension TKSummary {
   public var description: String {
     let kernels = zip(kernelMeans, kernelWeights).map { "\($0): \($1)" }
     return [
-      "architecture:  tk, \(layers) layers, \(attentionHeads) heads",
-      "sizes:         hidden \(hiddenSize), intermediate \(intermediateSize), \(words) words",
-      "max length:    \(queryLength) words of a query, \(passageLength) of a passage",
+      "kind:          \(kind.noun)",
+      "architecture:  tk, \(counted(layers, "layer")), \(counted(attentionHeads, "head"))",
+      "sizes:         hidden \(hiddenSize), intermediate \(intermediateSize), "
+        + counted(words, "word"),
+      "max length:    \(counted(queryLength, "word")) of a query, \(passageLength) of a passage",
       "own share:     \(mixer) of a word's vector, the rest its context's",
       "kernels:       " + kernels.joined(separator: ", "), "parameters:    \(parameters)",
       "fingerprint:   \(fingerprint)",

@@ -47,7 +47,7 @@ package struct TrainableColBERT: Sendable {
     var start = try TrainingStart(directory, tokenizes: tokenizes)
     let configuration = start.configuration
     var notes: [String] = []
-    let isReady = ColBERTNetwork.hasProjection(start.reader)
+    let isReady = ColBERTNetwork.hasProjection(start.reader.files)
     let variant: ColBERTVariant
     if isReady {
       variant = ColBERTNetwork.hasBias(start.reader) ? .hofstaetter : .original
