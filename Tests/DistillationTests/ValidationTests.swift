@@ -202,14 +202,39 @@ import Testing
     let values = try log("bad").compactMap { $0.validation?.nDCG10 }
     #expect(values.count == bad.steps + 1)
     #expect(values[bad.exportedStep] == values.max())
-    if bad.exportedStep == 0 {
-      let start = try SafeTensors(path: folder.path + "/start/model.safetensors")
-      let written = try SafeTensors(path: folder.path + "/bad/model.safetensors")
-      for tensor in start.tensors {
-        let same = try #require(written.tensors.first { $0.name == tensor.name })
-        #expect(try start.floats(tensor) == written.floats(same))
-      }
+    // Nothing was better than the start, whose weights these are.
+    #expect(bad.exportedStep == 0)
+    try expectWeights(of: "bad", from: folder.path + "/start")
+  }
+
+  /// Expects the tensors of a start's or another model's file in what a run wrote.
+  private func expectWeights(of name: String, from model: String) throws {
+    let expected = try SafeTensors(path: model + "/model.safetensors")
+    let written = try SafeTensors(path: folder.path + "/\(name)/model.safetensors")
+    #expect(!expected.tensors.isEmpty)
+    for tensor in expected.tensors {
+      let same = try #require(written.tensors.first { $0.name == tensor.name })
+      #expect(try expected.floats(tensor) == written.floats(same), "\(tensor.name)")
     }
+  }
+
+  @Test func `the best weights in the middle of a run are those of a run that ends there`() throws {
+    var options = options("peak")
+    options.steps = 10
+    options.learningRate = 3e-3
+    options.schedule = .constant
+    options.validation.every = 1
+    let report = try Trainer.train(options, quiet: true)
+    #expect((1..<10).contains(report.exportedStep), "\(report.exportedStep)")
+    options.output = folder.path + "/short"
+    options.steps = report.exportedStep
+    options.validation = ValidationOptions()
+    _ = try Trainer.train(options, quiet: true)
+    try expectWeights(of: "peak", from: options.output)
+    options.output = folder.path + "/whole"
+    options.steps = 10
+    _ = try Trainer.train(options, quiet: true)
+    #expect(try weights("whole") != weights("peak"))
   }
 
   @Test(arguments: [1, 4, 7])
