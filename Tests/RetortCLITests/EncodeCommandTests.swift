@@ -183,7 +183,7 @@ import Testing
     let result = try encode("--skip-bad-lines", to: "out.npy", corpus: corpus)
     #expect(result.exitCode == 0)
     for part in [
-      "2 lines: ", "warning: 1 of 3 texts were longer", "warning: 1 texts are empty",
+      "2 lines: ", "warning: 1 of 3 texts were longer", "warning: 1 text is empty",
       "warning: 2 bad lines were skipped",
     ] { #expect(result.standardError.contains(part), "\(result)") }
   }

@@ -35,7 +35,7 @@ import Testing
     #expect(
       result.standardError.contains(
         "first.trec: 1 of 4 judged queries missing, counted as 0"))
-    #expect(result.standardError.contains("first.trec: 1 queries without judgements"))
+    #expect(result.standardError.contains("first.trec: 1 query without judgements"))
     #expect(result.exitCode == 0)
   }
 
@@ -136,7 +136,7 @@ import Testing
         best\t1\t1
 
         """)
-    #expect(result.standardError.contains("1 documents are not among the candidates"))
+    #expect(result.standardError.contains("1 document is not among the candidates"))
     #expect(try String(contentsOfFile: svg, encoding: .utf8).contains("re-ranking depth"))
     let json = try CLIRunner.run(arguments + ["--json", "--depths", "3,1"])
     let object = try JSONSerialization.jsonObject(with: Data(json.standardOutput.utf8))
