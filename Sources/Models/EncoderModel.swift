@@ -31,23 +31,22 @@ package struct EncoderModel: Sendable {
     directory: String, options: EncoderOptions = .init(),
     declared: Tokenizer.DeclaredLengths = .init(), probe: [[Int32]] = []
   ) throws(RetortError) {
+    let opened = try OpenedModel(directory)
     try self.init(
-      OpenedModel(directory), options: options, declared: declared, probe: probe)
+      opened, WeightedModel(opened), options: options, declared: declared, probe: probe)
   }
 
-  /// The same of a directory that is open.
+  /// The same of a directory that is open and whose weights are read.
   init(
-    _ opened: OpenedModel, options: EncoderOptions, declared: Tokenizer.DeclaredLengths,
-    probe: [[Int32]]
+    _ opened: OpenedModel, _ weighted: WeightedModel, options: EncoderOptions,
+    declared: Tokenizer.DeclaredLengths, probe: [[Int32]]
   ) throws(RetortError) {
     let (model, configuration) = (opened.files, opened.configuration)
     let directory = model.directory
+    let (reader, plain) = (weighted.reader, weighted.transformer)
     decisions = try EncodingDecisions(model, options)
     maxLength = try MaxLength.decide(
       model, positions: configuration.positions, declared: declared, asked: options.maxLength)
-    var reader = try WeightReader(opened.tensors, architecture: configuration.architecture)
-    reader.verifiesWordsLater = true
-    let plain = try Transformer(configuration, &reader)
     (transformer, precision) =
       try reader.isCoded
       ? Self.stored(plain, options.precision, directory)
@@ -155,5 +154,18 @@ extension ModelConfiguration {
   var identity: String {
     "\(architecture.rawValue) layers \(layers) heads \(heads) \(activation.rawValue) "
       + "epsilon \(epsilon)"
+  }
+}
+
+/// The weights of an encoder, read but not packed.
+struct WeightedModel {
+  let reader: WeightReader
+  let transformer: Transformer
+
+  init(_ opened: OpenedModel) throws(RetortError) {
+    var reader = try WeightReader(opened.tensors, architecture: opened.configuration.architecture)
+    reader.verifiesWordsLater = true
+    transformer = try Transformer(opened.configuration, &reader)
+    self.reader = reader
   }
 }

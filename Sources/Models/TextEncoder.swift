@@ -23,15 +23,36 @@ public final class TextEncoder: Sendable {
     // The configuration and the weights are looked at before the tokenizer: of a folder that lacks
     // all three the first is the one to name.
     let opened = try OpenedModel(directory, for: .encoder)
-    let tokenizer = try Tokenizer(directory: directory)
-    try tokenizer.check(against: opened.configuration, directory: directory)
+    let (tokenizer, weighted) = try Self.read(opened, directory)
     let model = try EncoderModel(
-      opened, options: options, declared: tokenizer.declaredMaxLength,
+      opened, weighted, options: options, declared: tokenizer.declaredMaxLength,
       probe: options.precision == .auto
         ? precisionProbe.map { tokenizer.encode($0, maxLength: 64).ids } : [])
     self.model = model
     self.tokenizer = tokenizer
     summary = ModelSummary(model, tokenizer)
+  }
+
+  /// The tokenizer and the weights, side by side: a process that answers one question spends half of
+  /// its time on them. Where both are damaged the error is the tokenizer's.
+  private static func read(
+    _ opened: OpenedModel, _ directory: String
+  ) throws(RetortError) -> (Tokenizer, WeightedModel) {
+    let tokenizer = Mutex<Tokenizer?>(nil)
+    let weighted = Mutex<WeightedModel?>(nil)
+    try parallelForThrowing(2, threads: 2) { item, _ throws(RetortError) in
+      if item == 0 {
+        let read = try Tokenizer(directory: directory)
+        try read.check(against: opened.configuration, directory: directory)
+        tokenizer.withLock { $0 = read }
+      } else {
+        let read = try WeightedModel(opened)
+        weighted.withLock { $0 = read }
+      }
+    }
+    guard let tokenizer = tokenizer.withLock({ $0 }), let weighted = weighted.withLock({ $0 })
+    else { throw RetortError(.cancelled, "reading was given up", path: directory) }
+    return (tokenizer, weighted)
   }
 
   /// The width of a vector.
