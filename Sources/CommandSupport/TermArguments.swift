@@ -67,8 +67,8 @@ package struct TermModelArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Where the models of stored term vectors are now, if they were moved: colbert:MODEL, separated by \
-      commas.
+      Where the models of stored term vectors are now, if they were moved: colbert:, tk: or \
+      prettr:MODEL, separated by commas.
       """, valueName: "kind:model"))
   package var terms: String?
 
