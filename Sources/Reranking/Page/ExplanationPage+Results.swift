@@ -13,7 +13,8 @@ extension ExplanationPage {
     if let kernels = explanation.kernels {
       return plain(result.text) + "\n" + histogram(kernels, explanation.words ?? [])
     }
-    return sentences(explanation.sentences ?? [])
+    let sentences = explanation.sentences ?? []
+    return sentences.isEmpty ? plain(result.text) : heat(of: sentences)
   }
 
   private func plain(_ text: String) -> String {
@@ -95,8 +96,8 @@ extension ExplanationPage {
 
   private func table(_ terms: [TermMatch], _ largest: Float) -> String {
     var html =
-      "<div class=\"scroll\"><table><tr><th>question</th><th>passage</th><th>place</th>"
-      + "<th>product</th><th>share</th></tr>"
+      "<div class=\"scroll\"><table><tr><th>question</th><th>passage</th>"
+      + "<th class=\"n\">place</th><th class=\"n\">product</th><th class=\"n\">share</th></tr>"
     for term in terms {
       let strength = HTMLText.strength(term.share, of: largest)
       html +=
@@ -113,8 +114,9 @@ extension ExplanationPage {
   /// A row a kernel, a column a word of the question.
   private func histogram(_ kernels: [KernelShare], _ words: [String]) -> String {
     let largest = kernels.flatMap(\.counts).max() ?? 0
-    var html = "<div class=\"scroll\"><table class=\"kernels\"><tr><th>cosine</th><th>part</th>"
-    for word in words { html += "<th>\(HTMLText.escaped(word))</th>" }
+    var html =
+      "<div class=\"scroll\"><table class=\"kernels\"><tr><th class=\"n\">cosine</th><th class=\"n\">part</th>"
+    for word in words { html += "<th class=\"n\">\(HTMLText.escaped(word))</th>" }
     html += "</tr>"
     for kernel in kernels {
       html += "<tr><td class=\"n\">\(HTMLText.number(kernel.mean, 1))</td>"
@@ -131,7 +133,7 @@ extension ExplanationPage {
   // MARK: Cross-encoders
 
   /// The sentences, with what the score loses without each.
-  private func sentences(_ sentences: [RerankExplanation.SentenceChange]) -> String {
+  private func heat(of sentences: [RerankExplanation.SentenceChange]) -> String {
     let largest = sentences.map { abs($0.change) }.max() ?? 0
     var html = "<p class=\"passage\" dir=\"auto\">"
     for (place, sentence) in sentences.enumerated() {

@@ -64,10 +64,11 @@ enum HTMLText {
     .special{color:var(--faint);font-size:.8em}
     small{color:var(--faint);font-size:.75em;margin-left:.3em}
     .scroll{overflow-x:auto}
-    table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-    th,td{padding:.1rem .6rem .1rem 0;text-align:left;font-weight:normal;vertical-align:top}
-    .n{text-align:right;background:linear-gradient(to left,rgba(var(--heat),.45) \
-    calc(100%*var(--h,0)),transparent 0)}
+    table{border-spacing:2px 1px;margin-left:-.3rem;font-variant-numeric:tabular-nums}
+    th,td{padding:.05rem .35rem;text-align:left;font-weight:normal;vertical-align:top}
+    .n{text-align:right}
+    td.n{background:linear-gradient(to right,rgba(var(--heat),.45) calc(100%*var(--h,0)),\
+    transparent 0)}
     nav li{line-height:1.4}
 
     """
