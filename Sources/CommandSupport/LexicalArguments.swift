@@ -78,6 +78,14 @@ package struct RankingArguments: ParsableArguments {
     if let b, !(0...1).contains(b) { throw ValidationError("--b must lie in 0...1") }
   }
 
+  /// Refuses fewer candidates than passages are wanted.
+  package func checkCandidates(hits: Int) throws {
+    guard let candidates, candidates < hits else { return }
+    throw ValidationError(
+      "--candidates \(candidates) are fewer than the \(hits) passages that --hits or --depth asks for; "
+        + "give at least as many")
+  }
+
   /// The model of --retrieve, loaded.
   package func colbert(masks: QueryMasks?) throws -> ColBERT? {
     guard let retrieve else { return nil }

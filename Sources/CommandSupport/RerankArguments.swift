@@ -21,6 +21,9 @@ package struct RerankArguments: ParsableArguments {
   /// Whether anything is re-ranked.
   package var isGiven: Bool { !rerank.isEmpty }
 
+  /// How many passages the first one reads; 0 where nothing is re-ranked.
+  package var deepest: Int { depths.max() ?? 0 }
+
   private var depths: [Int] { depth.isEmpty && rerank.count == 1 ? [100] : depth }
 
   package func validate() throws {

@@ -32,14 +32,14 @@ private enum TermModels {
 package struct TermArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Store the term vectors of re-rankers, separated by commas: colbert:MODEL.",
+      "Store what re-rankers keep of passages, separated by commas: colbert:, tk: or prettr:MODEL.",
       valueName: "kind:model"))
   package var terms: String?
 
   @Option(
     help: """
-      How term vectors are stored: f16, int8, or residual-1, residual-2 or residual-4, a centroid and \
-      so many bits a component (default: residual-2).
+      How term vectors are stored: f32, f16, int8, or residual-1, residual-2 or residual-4, a centroid and \
+      so many bits a component (default: residual-2 for colbert, f16 for tk and prettr).
       """)
   package var termCodec: TermCodec?
 
@@ -58,7 +58,7 @@ package struct TermArguments: ParsableArguments {
 
   /// What is to be stored.
   package func requests() throws -> [TermRequest] {
-    try sources().map { TermRequest($0, codec: termCodec ?? .residual2) }
+    try sources().map { TermRequest($0, codec: termCodec) }
   }
 }
 
@@ -67,8 +67,8 @@ package struct TermModelArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Where the models of stored term vectors are now, if they were moved: colbert:MODEL, separated by \
-      commas.
+      Where the models of stored term vectors are now, if they were moved: colbert:, tk: or \
+      prettr:MODEL, separated by commas.
       """, valueName: "kind:model"))
   package var terms: String?
 

@@ -80,7 +80,8 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
     let rows = passages * tokens
     let centroids = TermSampling.centroids(rows: rows, dimension: termDimension)
     // Residuals: a centroid's number, its share of a list, and the centroids.
-    let own = termCodec == .int8 ? 4.0 : termCodec == .f16 ? 0 : centroids <= 1 << 16 ? 3.0 : 4
+    var own = centroids <= 1 << 16 ? 3.0 : 4
+    if termCodec.bits == nil { own = termCodec == .int8 ? 4 : 0 }
     let row = Double(termCodec.rowBytes(dimension: termDimension)) + own
     let book = termCodec.bits == nil ? 0 : centroids * (termDimension * 2 + 8)
     terms = tokens == 0 ? 0 : Int(Double(rows) * row) + passages * 8 + book + 2 * Self.header

@@ -28,6 +28,9 @@ struct TermBuilder {
   /// Vectors compressed by one thread at a time.
   private static let rowsAtATime = 2048
 
+  /// 16-bit words of a vector in a block.
+  private var width: Int { request.codec.stagedWords(dimension: request.source.dimension) }
+
   private var name: String { Manifest.terms(number) + suffix }
   private var termFile: String { name + ".seg" }
   private var bookFile: String { Manifest.book(number) + suffix + ".seg" }
@@ -74,7 +77,7 @@ struct TermBuilder {
       if isResuming, FileSystem.kind(of: path) == .file {
         let staged = try StagedTerms(path: path)
         if staged.hash == hash, staged.first == done, staged.counts.count == texts.count,
-          staged.dimension == request.source.dimension
+          staged.dimension == width
         {
           batches.append(Batch(path: path, counts: staged.counts, truncated: staged.truncated))
           done += texts.count
@@ -129,14 +132,14 @@ struct TermBuilder {
         .badData, "\(request.source.kind) gave vectors that do not fit its passages",
         path: request.source.path)
     }
-    guard let halves = TermRowCoder.halves(terms.values) else {
+    guard let halves = TermRowCoder.staged(terms.values, for: request.codec) else {
       throw RetortError(
         .badData,
         "gives term vectors with components beyond 65504 or NaN for passages \(first) to "
           + "\(first + texts.count - 1); check the model", path: request.source.path)
     }
     return StagedTerms(
-      first: first, dimension: request.source.dimension, counts: counts, halves: halves,
+      first: first, dimension: width, counts: counts, halves: halves,
       truncated: terms.truncated, hash: hash)
   }
 
@@ -199,13 +202,13 @@ struct TermBuilder {
     for batch in batches {
       try Interruption.check()
       let halves = try StagedTerms(path: batch.path).halves
-      let rows = dimension > 0 ? halves.count / dimension : 0
+      let rows = width > 0 ? halves.count / width : 0
       let parts = (rows + Self.rowsAtATime - 1) / Self.rowsAtATime
       let results = OrderedResults<CodedTerms>(count: parts)
       try parallelForThrowing(parts, threads: threads) { part, _ throws(RetortError) in
         let first = part * Self.rowsAtATime
         let last = min(rows, first + Self.rowsAtATime)
-        results.set(part, try coder.code(halves: halves[first * dimension..<last * dimension]))
+        results.set(part, try coder.code(halves: halves[first * width..<last * width]))
       }
       try writer.append(counts: batch.counts, results.values)
       done += batch.counts.count

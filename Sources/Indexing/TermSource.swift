@@ -30,6 +30,10 @@ public struct TermSource: Sendable {
     self.terms = terms
   }
 
+  /// How its terms are stored unless somebody says otherwise: ColBERT's vectors survive residual codes,
+  /// of the states and words of others too little would be left.
+  public var usualCodec: TermCodec { kind == "colbert" ? .residual2 : .f16 }
+
   /// What the manifest says of its terms.
   func described(_ codec: TermCodec) -> Manifest.Terms {
     Manifest.Terms(
@@ -44,10 +48,10 @@ public struct TermRequest: Sendable {
   /// How they are stored.
   public var codec: TermCodec
 
-  /// A request.
-  public init(_ source: TermSource, codec: TermCodec = .residual2) {
+  /// A request; without a codec the source's usual one.
+  public init(_ source: TermSource, codec: TermCodec? = nil) {
     self.source = source
-    self.codec = codec
+    self.codec = codec ?? source.usualCodec
   }
 
   var described: Manifest.Terms { source.described(codec) }

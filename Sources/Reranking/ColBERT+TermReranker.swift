@@ -6,6 +6,13 @@ import Tensors
 package protocol MaxSimReranker: TermReranker {
   /// The vectors of a query's tokens, [tokens × dimension], and whether the text was cut.
   func queryTerms(_ text: String) -> (vectors: Matrix, isTruncated: Bool)
+
+  /// Which token of a passage every token of a query matched, and its share of the score.
+  ///
+  /// - Parameter products: of the passage's stored vectors with the query's, [vectors × tokens].
+  func explain(
+    query: String, passage: String, products: [Float]
+  ) throws(RetortError) -> RerankExplanation
 }
 
 extension ColBERT: MaxSimReranker {
@@ -33,5 +40,27 @@ extension ColBERT: MaxSimReranker {
     return RerankScores(
       scores: try score(question.vectors, terms, threads: threads),
       truncated: terms.truncated + (question.isTruncated ? 1 : 0))
+  }
+
+  /// Which token of a passage every token of a query matched, and its share of the score.
+  public func explain(
+    query: String, passage: String, threads: Int
+  ) throws(RetortError) -> RerankExplanation? {
+    RerankExplanation(try termMatches(query: query, passage: passage))
+  }
+
+  /// The same by the products of stored vectors with the query's, [vectors × tokens].
+  package func explain(
+    query: String, passage: String, products: [Float]
+  ) throws(RetortError) -> RerankExplanation {
+    RerankExplanation(try termMatches(query: query, passage: passage, products: products))
+  }
+}
+
+extension RerankExplanation {
+  /// What ColBERT's tokens matched.
+  fileprivate init(_ found: TermMatches) {
+    self.init(
+      model: .colbert, score: found.score, terms: found.matches, tokens: found.tokens)
   }
 }

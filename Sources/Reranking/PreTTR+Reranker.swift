@@ -24,6 +24,9 @@ extension PreTTR: TermReranker {
   }
 
   /// What every sentence of a passage changes, as of a cross-encoder.
+  ///
+  /// A passage without a sentence is another text, of which nothing is stored: both scores are those of
+  /// texts that are read anew.
   public func explain(
     query: String, passage: String, threads: Int
   ) throws(RetortError) -> RerankExplanation? {

@@ -49,19 +49,17 @@ public struct RerankCascade: Sendable {
 
   /// The passages that a search found, in the order of the last stage that read them.
   ///
-  /// A stage whose term vectors the index stores reads those, others the texts. Passages that a stage did not read stay behind those it read, in their order, with scores that
-  /// fall by one.
+  /// A stage whose term vectors the index stores reads those, others the texts. Passages that a stage
+  /// did not read stay behind those it read, in their order, with scores that fall by one.
   ///
   /// - Parameter hits: best first.
-  /// - Returns: the hits, and how many texts were longer than a model takes.
   public func rerank(
     _ query: String, _ hits: [SearchHit], in index: PassageIndex, threads: Int
-  ) throws(RetortError) -> (hits: [SearchHit], truncated: Int) {
+  ) throws(RetortError) -> RerankedHits {
     var texts: [Int: String] = [:]
-    var hits = hits
-    var truncated = 0
+    var result = RerankedHits(hits)
     for stage in stages {
-      let numbers = hits.prefix(stage.depth).map(\.number)
+      let numbers = result.hits.prefix(stage.depth).map(\.number)
       let answer: RerankScores
       if let stored = StoredTerms(stage.reranker, in: index) {
         answer = try stored.rerank(query: query, numbers: numbers, threads: threads)
@@ -72,33 +70,67 @@ public struct RerankCascade: Sendable {
         answer = try stage.reranker.rerank(
           query: query, passages: numbers.map { texts[$0] ?? "" }, threads: threads)
       }
-      truncated += answer.truncated
-      let before = hits
-      let order = try Reordering(scores: answer.scores, count: hits.count) {
+      result.truncated += answer.truncated
+      let before = result.hits
+      let order = try Reordering(scores: answer.scores, count: before.count) {
         "passage \(before[$0].number)"
       }
-      hits = order.hits.map { SearchHit(number: before[$0.place].number, score: $0.score) }
+      result.reorder(order, read: answer.scores.count)
     }
-    return (hits, truncated)
+    return result
   }
 
   /// Why the best hits have their scores, by the last stage that read each; nil where none did.
+  ///
+  /// Where that stage read stored term vectors, so does its explanation.
   ///
   /// - Parameter hits: as `rerank` gives them, from the best.
   public func explain(
     _ query: String, _ hits: [SearchHit], in index: PassageIndex, threads: Int
   ) throws(RetortError) -> [RerankExplanation?] {
     var explanations: [RerankExplanation?] = []
-    for (place, hit) in hits.enumerated() {
-      try Interruption.check()
-      guard let stage = stages.last(where: { $0.depth > place }) else {
-        explanations.append(nil)
+    // Depths never grow: the last stage read the first hits, the one before it those behind them.
+    for stage in stages.reversed() where stage.depth > explanations.count {
+      var passages: [(number: Int, text: String)] = []
+      for hit in hits.prefix(stage.depth).dropFirst(explanations.count) {
+        passages.append((hit.number, try index.passage(hit.number).text))
+      }
+      if let stored = StoredTerms(stage.reranker, in: index) {
+        explanations += try stored.explain(query: query, passages: passages, threads: threads)
         continue
       }
-      explanations.append(
-        try stage.reranker.explain(
-          query: query, passage: try index.passage(hit.number).text, threads: threads))
+      for passage in passages {
+        try Interruption.check()
+        explanations.append(
+          try stage.reranker.explain(query: query, passage: passage.text, threads: threads))
+      }
     }
     return explanations
+      + [RerankExplanation?](repeating: nil, count: hits.count - explanations.count)
+  }
+}
+
+/// What a cascade made of the hits of a search.
+public struct RerankedHits: Sendable, Equatable {
+  /// The hits in the order of the last stage that read them.
+  public private(set) var hits: [SearchHit]
+  /// Texts that were longer than a model takes.
+  public internal(set) var truncated = 0
+  /// The scores that the search and then every stage gave, each in the order of `hits`; nil for what a
+  /// stage did not read.
+  public private(set) var stages: [[Float?]]
+
+  /// The hits of a search.
+  init(_ hits: [SearchHit]) {
+    self.hits = hits
+    stages = [hits.map(\.score)]
+  }
+
+  /// Takes over the order of a stage that read the first hits.
+  mutating func reorder(_ order: Reordering, read: Int) {
+    let before = hits
+    hits = order.hits.map { SearchHit(number: before[$0.place].number, score: $0.score) }
+    stages = stages.map { scores in order.hits.map { scores[$0.place] } }
+    stages.append(order.hits.map { $0.place < read ? $0.score : nil })
   }
 }

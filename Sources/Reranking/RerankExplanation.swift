@@ -9,6 +9,8 @@ public struct RerankExplanation: Sendable, Encodable, Equatable {
   public var score: Float
   /// colbert: what every token of the query matched.
   public var terms: [TermMatch]?
+  /// colbert: the tokens of the passage as the model reads them, whose places `terms` names.
+  public var tokens: [String]?
   /// cat and prettr: what every sentence of the passage changes.
   public var sentences: [SentenceChange]?
   /// tk: the words of the query, in the order of the kernels' counts.
@@ -53,17 +55,6 @@ extension Reranker {
         text: sentence.trimmingWhitespace, change: whole - score)
     }
     return RerankExplanation(model: kind, score: whole, sentences: changes)
-  }
-}
-
-extension ColBERT {
-  /// Which token of a passage every token of a query matched, and its share of the score.
-  public func explain(
-    query: String, passage: String, threads: Int
-  ) throws(RetortError) -> RerankExplanation? {
-    let matches = try matches(query: query, passage: passage)
-    return RerankExplanation(
-      model: .colbert, score: matches.reduce(0) { $0 + $1.score }, terms: matches)
   }
 }
 

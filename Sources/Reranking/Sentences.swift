@@ -6,8 +6,8 @@ package enum Sentences {
   /// Parts that joined are the text; none for a text without words.
   ///
   /// A sentence ends behind ., !, ? and their like, with closing quotes and brackets, where white space
-  /// and no small letter follows (a single letter and a point are an initial), behind the full stops
-  /// of Chinese and Japanese, and at the end of a line.
+  /// and no small letter follows (a single letter and a point are an initial), or where white space is
+  /// on both sides of them; behind the full stops of Chinese and Japanese, and at the end of a line.
   package static func split(_ text: String) -> [String] {
     let characters = Array(text)
     var parts: [String] = []
@@ -33,10 +33,14 @@ package enum Sentences {
       } else if "。！？".contains(character) {
         close(at: place)
       } else if ".!?…".contains(character), !isInitial(characters, place - 1) {
+        // As corpora write them that were split into words: small letters may follow.
+        let standsAlone = place > 1 && characters[place - 2].isWhitespace
         while place < characters.count, "\"'”’»)]".contains(characters[place]) { place += 1 }
         var next = place
         while next < characters.count, characters[next].isWhitespace { next += 1 }
-        if next > place, next == characters.count || !characters[next].isLowercase {
+        if next > place,
+          next == characters.count || standsAlone || !characters[next].isLowercase
+        {
           place = next
           close(at: place)
         }

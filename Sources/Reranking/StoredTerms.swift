@@ -1,6 +1,7 @@
 import Models
 import Platform
 import Retrieval
+import Store
 import Terms
 
 /// A re-ranker together with the term vectors that an index stores for it.
@@ -36,18 +37,49 @@ struct StoredTerms {
     }
     var scores = RerankScores(scores: [])
     for start in stride(from: 0, to: numbers.count, by: Self.decodedAtATime) {
-      var terms = PassageTerms()
-      for number in numbers[start..<min(numbers.count, start + Self.decodedAtATime)] {
-        let (set, place) = sets.place(of: number)
-        let decoded = try set.terms([place])
-        terms.values += decoded.values
-        terms.offsets.append((terms.offsets.last ?? 0) + (decoded.offsets.last ?? 0))
-      }
+      let terms = try decoded(numbers[start..<min(numbers.count, start + Self.decodedAtATime)])
       let part = try reranker.rerank(query: query, terms: terms, threads: threads)
       scores.scores += part.scores
       scores.truncated = max(scores.truncated, part.truncated)
     }
     return scores
+  }
+
+  /// Why passages have their scores, by the vectors that gave them.
+  func explain(
+    query: String, passages: [(number: Int, text: String)], threads: Int
+  ) throws(RetortError) -> [RerankExplanation?] {
+    var explanations: [RerankExplanation?] = []
+    if let reranker = reranker as? any MaxSimReranker {
+      let question = TermQuery(reranker.queryTerms(query).vectors, for: sets.info.codec)
+      let scratch = TermScratch()
+      for passage in passages {
+        try Interruption.check()
+        let (set, place) = sets.place(of: passage.number)
+        let products = try set.products(place, question, scratch: scratch)
+        explanations.append(
+          try reranker.explain(query: query, passage: passage.text, products: products))
+      }
+      return explanations
+    }
+    for passage in passages {
+      try Interruption.check()
+      explanations.append(
+        try reranker.explain(
+          query: query, passage: passage.text, terms: decoded([passage.number]), threads: threads))
+    }
+    return explanations
+  }
+
+  private func decoded(_ numbers: ArraySlice<Int>) throws(RetortError) -> PassageTerms {
+    var terms = PassageTerms()
+    for number in numbers {
+      let (set, place) = sets.place(of: number)
+      let decoded = try set.terms([place])
+      terms.values += decoded.values
+      terms.offsets.append((terms.offsets.last ?? 0) + (decoded.offsets.last ?? 0))
+    }
+    return terms
   }
 
   private func maxSim(
@@ -79,9 +111,10 @@ extension Reranker {
     guard let reranker = self as? any TermReranker, let stored = index.manifest.terms,
       !stored.isEmpty
     else { return note }
-    let names = stored.map { "\($0.name), dimension \($0.dimension)" }.joined(separator: "; ")
+    let names = stored.map(\.identity).joined(separator: "; ")
+    let own = Manifest.Terms.identity(reranker.termDimension, reranker.termFingerprint)
     return
       "the index stores term vectors of other weights or settings (\(names)) than this model's "
-      + "(dimension \(reranker.termDimension)); candidates are encoded as they are read"
+      + "(\(own)); candidates are encoded as they are read"
   }
 }

@@ -1,5 +1,6 @@
 import Models
 import Platform
+import Tensors
 
 extension TK: TermReranker {
   /// Numbers of a word's vector.
@@ -27,8 +28,23 @@ extension TK: TermReranker {
   public func explain(
     query: String, passage: String, threads: Int
   ) throws(RetortError) -> RerankExplanation? {
-    let (words, kernels) = histogram(query: query, passage: passage)
-    return RerankExplanation(
-      model: .tk, score: kernels.reduce(0) { $0 + $1.part }, words: words, kernels: kernels)
+    explanation(histogram(query: query, passage: passage))
+  }
+
+  /// The same by a passage's stored vectors.
+  package func explain(
+    query: String, passage: String, terms: PassageTerms, threads: Int
+  ) throws(RetortError) -> RerankExplanation? {
+    let rows = terms.values.count / max(dimension, 1)
+    return explanation(
+      histogram(query: query, Matrix(rows: rows, columns: dimension, values: terms.values)))
+  }
+
+  private func explanation(
+    _ histogram: (words: [String], kernels: [KernelShare])
+  ) -> RerankExplanation {
+    RerankExplanation(
+      model: .tk, score: histogram.kernels.reduce(0) { $0 + $1.part }, words: histogram.words,
+      kernels: histogram.kernels)
   }
 }

@@ -16,4 +16,20 @@ package protocol TermReranker: Reranker {
   func rerank(
     query: String, terms: PassageTerms, threads: Int
   ) throws(RetortError) -> RerankScores
+
+  /// Why the passage has the score that its terms gave it.
+  ///
+  /// - Parameter terms: of this passage alone, as they are stored.
+  func explain(
+    query: String, passage: String, terms: PassageTerms, threads: Int
+  ) throws(RetortError) -> RerankExplanation?
+}
+
+extension TermReranker {
+  /// What the text says of itself.
+  package func explain(
+    query: String, passage: String, terms: PassageTerms, threads: Int
+  ) throws(RetortError) -> RerankExplanation? {
+    try explain(query: query, passage: passage, threads: threads)
+  }
 }

@@ -16,12 +16,13 @@ extension PassageIndex {
         "cannot be searched by term vectors: it stores none; add them with `retort index add-terms "
           + "\(path) --terms colbert:MODEL`", path: path)
     }
-    let names = stored.map { "\($0.name), dimension \($0.dimension)" }.joined(separator: "; ")
+    let names = stored.map(\.identity).joined(separator: "; ")
+    let own = Manifest.Terms.identity(model.dimension, model.termFingerprint)
     throw RetortError(
       .dimensionMismatch,
-      "stores term vectors of other weights or settings (\(names)) than this model's (dimension "
-        + "\(model.dimension)); name the model they were made with, or add this one's with `retort "
-        + "index add-terms`", path: path)
+      "stores term vectors of other weights or settings (\(names)) than this model's (\(own)); name "
+        + "the model they were made with, or add this one's with `retort index add-terms`",
+      path: path)
   }
 
   /// The `k` best passages by MaxSim for each of many queries, from stored term vectors.

@@ -31,3 +31,13 @@ extension PassageIndex {
       info: info, segments: opened.segments.map { ($0.base, $0.terms[number].terms) })
   }
 }
+
+extension Manifest.Terms {
+  /// What tells them from others, in a sentence.
+  package var identity: String { name + ", " + Self.identity(dimension, fingerprint) }
+
+  /// What tells term vectors from others, in a sentence.
+  package static func identity(_ dimension: Int, _ fingerprint: String) -> String {
+    "dimension \(dimension), fingerprint \(fingerprint.prefix(16))"
+  }
+}

@@ -21,8 +21,9 @@ public final class Searcher: Sendable {
   /// What ranks by term vectors; nil where nothing does.
   public let colbert: ColBERT?
   private let termSets: StoredTermSets?
-  /// Passages that a search by term vectors scores over centroids; nil derives it from k.
-  private let candidates: Int?
+  /// Passages that a search by term vectors keeps after the first round over centroids, and at least k;
+  /// nil derives it from k.
+  package let candidates: Int?
   private let termSpaces = Mutex<[TermSearchSpace]>([])
 
   /// Where the time of a search went, in seconds.

@@ -8,14 +8,17 @@ struct IndexAddTermsCommand: ParsableCommand {
     commandName: "add-terms",
     abstract: "Store the term vectors of a re-ranker in an index.",
     discussion: """
-      Encodes all passages with ColBERT and stores a vector for every token, so that `retort search \
-      --rerank colbert:MODEL` and `retort rerank --index` need not read the passages again. \
-      `retort index build --terms` does the same from the start. From then on `retort index add` and \
-      merge keep them up.
+      Encodes all passages with a re-ranker and stores what it keeps of them, so that `retort search \
+      --rerank` and `retort rerank --index` need not read them again: of ColBERT (colbert:MODEL) a \
+      vector for every token, of TK (tk:MODEL) one for every word, of PreTTR (prettr:MODEL) the states \
+      of the tokens behind the layers that read passages apart, or their compressor's. `retort index \
+      build --terms` does the same from the start. From then on `retort index add` and merge keep them \
+      up.
 
         retort index add-terms indexes/msmarco --terms colbert:models/colbert
+        retort index add-terms indexes/msmarco --terms tk:models/tk,prettr:models/prettr
 
-      Bytes of a vector of 128 components, by --term-codec: f16 256; int8 132; residual-4 66, \
+      Bytes of a vector of 128 components, by --term-codec: f32 512; f16 256; int8 132; residual-4 66, \
       residual-2 34 and residual-1 18, one more with more than 65,536 centroids. Residual codecs learn \
       2^floor(log2(16 sqrt(n))) centroids from a sample of the n vectors; lists of the passages of each \
       centroid take about another byte a vector.

@@ -19,26 +19,23 @@ extension RecallCommand {
     var points: [TermPoint]
   }
 
+  /// Passages that are compared.
+  private static let termHits = 100
+
   /// Compares searches through centroids with scores of every passage.
   func measureTerms(_ texts: [String], model: String) throws {
+    let counts = try candidateCounts()
     let colbert = try ColBERT(directory: try rerankerNamed(model).model)
     let exhaustive = try Searcher(path: index, colbert: colbert)
     let progress = ProgressReporter()
     progress.begin("exact", unit: "queries", total: texts.count)
     let start = monotonicSeconds()
     let exact = try exhaustive.search(
-      texts, k: 100, mode: .exact, threads: threading.threads
+      texts, k: Self.termHits, mode: .exact, threads: threading.threads
     )
     let seconds = monotonicSeconds() - start - exact.timings.encode
     progress.update(texts.count)
     progress.finishPhase()
-    let counts = try candidates.split(separator: ",").map { text -> Int? in
-      if text == "auto" { return nil }
-      guard let value = Int(text), value > 0 else {
-        throw RetortError(.usage, "--candidates takes positive numbers or auto, not \"\(text)\"")
-      }
-      return value
-    }
     var report = TermReport(
       passages: exhaustive.index.count, queries: texts.count, threads: threading.threads,
       exactQueriesPerSecond: Double(texts.count) / max(seconds, 1e-9), points: [])
@@ -48,13 +45,33 @@ extension RecallCommand {
       var latencies: [Double] = []
       for text in texts {
         let answer = try searcher.search(
-          [text], k: 100, mode: .graph(efSearch: 1), threads: threading.threads)
+          [text], k: Self.termHits, mode: .graph(efSearch: 1), threads: threading.threads)
         found += answer.hits
         latencies.append(answer.timings.search)
       }
       report.points.append(point(count, exact.hits, found, latencies))
     }
     if json { try printJSON(report) } else { show(report) }
+  }
+
+  /// The values of --candidates; nil stands for auto.
+  private func candidateCounts() throws(RetortError) -> [Int?] {
+    var counts: [Int?] = []
+    for part in candidates.split(separator: ",", omittingEmptySubsequences: false) {
+      let text = part.filter { !$0.isWhitespace }
+      let value = Int(text)
+      guard text == "auto" || value ?? 0 > 0 else {
+        throw RetortError(.usage, "--candidates takes positive numbers or auto, not \"\(part)\"")
+      }
+      if let value, value < Self.termHits {
+        throw RetortError(
+          .usage,
+          "--candidates \(value) are fewer than the \(Self.termHits) passages that are compared; give at "
+            + "least as many")
+      }
+      counts.append(value)
+    }
+    return counts
   }
 
   private func point(

@@ -19,7 +19,7 @@ extension SearchCommand {
   /// Prints the answer to one question as a JSON object.
   func printAnswer(
     to question: String, _ searcher: Searcher, _ selection: PassageSelection?,
-    _ cascade: RerankCascade?
+    _ cascade: RerankCascade?, _ explainer: Explainer?
   ) throws {
     let wanted = hits ?? 10
     let answer = try searcher.search(
@@ -29,14 +29,15 @@ extension SearchCommand {
       writeError("warning: the question was longer than the model takes; its end was cut")
     }
     var found = answer.hits.first ?? []
+    var explanations: [RerankExplanation?]?
     if let cascade {
-      found = try cascade.rerank(question, found, in: searcher.index, threads: threading.threads)
-        .hits
+      let reranked = try cascade.rerank(
+        question, found, in: searcher.index, threads: threading.threads)
+      found = reranked.hits
+      explanations = try explainer?.explanations(
+        of: Query(id: "1", text: question), reranked, wanted: wanted)
     }
     found = Array(found.prefix(wanted))
-    let explanations =
-      explain
-      ? try cascade?.explain(question, found, in: searcher.index, threads: threading.threads) : nil
     var report = Report(question: question, hits: [])
     for (place, hit) in found.enumerated() {
       let passage = try searcher.index.passage(hit.number)

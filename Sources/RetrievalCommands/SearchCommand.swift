@@ -30,7 +30,14 @@ struct SearchCommand: ParsableCommand {
       With --explain ColBERT shows which token of the passage each token of the question matched, its \
       place, the product and its share of the score; a cross-encoder shows for each sentence by how \
       much the score falls without it; TK shows for each kernel its part of the score, and how many of \
-      the passage's words are near its cosine to each word of the question. [MASK] tokens are one line.
+      the passage's words are near its cosine to each word of the question. [MASK] tokens are one line. \
+      Where the index stores term vectors, those that gave the score explain it (ColBERT, TK).
+
+      --explain-html writes the same as one web page without scripts: for every passage its rank, the \
+      score of the search and of every re-ranker, and its text coloured by what the score came from. \
+      With --topics it has a section a question, and --hits says how many passages are explained.
+
+        retort search indexes/msmarco "what is a retort" --rerank colbert:terms --explain-html why.html
 
       An index with lexical data (`retort index build --lexical`, or `retort index add-lexical`) is \
       searched by words with --lexical: BM25 with k1 0.9 and b 0.4, that is the sum over the words of \
@@ -116,6 +123,12 @@ struct SearchCommand: ParsableCommand {
   @Flag(help: "With --rerank: show why each passage has its score.")
   var explain = false
 
+  @Option(
+    help: ArgumentHelp(
+      "With --rerank, and a question or --topics: write why each passage has its score as a web page.",
+      valueName: "file"))
+  var explainHtml: String?
+
   @Flag(help: "With a question: print the answer as one JSON object.")
   var json = false
 
@@ -140,6 +153,9 @@ struct SearchCommand: ParsableCommand {
     if explain, !reranking.isGiven || topics != nil {
       throw ValidationError("--explain needs --rerank, and a question or the prompt")
     }
+    try checkPage()
+    try ranked.checkCandidates(
+      hits: max(hits ?? (topics == nil ? 10 : 1000), reranking.deepest))
     if json, question == nil || output != "-" || outputFormat != nil {
       throw ValidationError("--json needs a question, and no --output or --output-format")
     }
@@ -177,24 +193,27 @@ struct SearchCommand: ParsableCommand {
       }
       let condition = try filter.map { try Filter($0) }
       let ids = try filterIds.map { try readIDs(path: $0) }
+      let page = try page(queries ?? question.map { [Query(id: "1", text: $0)] } ?? [])
       let searcher = try searcher()
       let cascade = try reranking.cascade()
       if !quiet { cascade?.notes(over: searcher.index).forEach(writeError) }
       if warm { try searcher.index.warm() }
       let selection =
         condition == nil && ids == nil ? nil : try searcher.index.select(condition, ids: ids)
+      let explainer = explainer(cascade, searcher, page)
       if let queries {
-        try answer(queries, searcher, selection, cascade)
+        try answer(queries, searcher, selection, cascade, explainer)
       } else if let question, json {
-        try printAnswer(to: question, searcher, selection, cascade)
+        try printAnswer(to: question, searcher, selection, cascade, explainer)
       } else if let question, outputFormat != nil || output != "-" {
-        try answer([Query(id: "1", text: question)], searcher, selection, cascade)
+        try answer([Query(id: "1", text: question)], searcher, selection, cascade, explainer)
       } else {
         var prompt = SearchPrompt(
           searcher: searcher, hits: hits ?? 10, mode: mode, selection: selection,
-          cascade: cascade, explains: explain, threads: threading.threads, quiet: quiet)
+          cascade: cascade, explainer: explainer, threads: threading.threads, quiet: quiet)
         if let question { try prompt.answer(question) } else { try prompt.run() }
       }
+      try page?.finish()
     }
   }
 
@@ -257,7 +276,7 @@ struct SearchCommand: ParsableCommand {
   /// Answers many queries and writes a run.
   private func answer(
     _ queries: [Query], _ searcher: Searcher, _ selection: PassageSelection?,
-    _ cascade: RerankCascade?
+    _ cascade: RerankCascade?, _ explainer: Explainer?
   ) throws {
     let writer = try RunWriter(path: output, format: outputFormat ?? .trec, tag: tag)
     let progress = ProgressReporter(quiet: quiet || queries.count == 1)
@@ -288,6 +307,9 @@ struct SearchCommand: ParsableCommand {
         }
         try writer.write(query: query, hits: named)
         timings.fetch += monotonicSeconds() - fetching
+        if let reranked, explainer?.page != nil {
+          _ = try explainer?.explanations(of: query, reranked, wanted: wanted)
+        }
         progress.update(start + place + 1)
       }
     }

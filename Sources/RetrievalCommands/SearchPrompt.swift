@@ -14,15 +14,15 @@ struct SearchPrompt {
   private var selection: PassageSelection?
   private let cascade: RerankCascade?
   private var isReranking: Bool
-  private let explains: Bool
+  private let explainer: Explainer?
 
   init(
     searcher: Searcher, hits: Int, mode: SearchMode, selection: PassageSelection?,
-    cascade: RerankCascade?, explains: Bool, threads: Int, quiet: Bool
+    cascade: RerankCascade?, explainer: Explainer?, threads: Int, quiet: Bool
   ) {
     self.searcher = searcher
     self.cascade = cascade
-    self.explains = explains
+    self.explainer = explainer
     isReranking = cascade != nil
     self.selection = selection
     self.hits = hits
@@ -77,6 +77,9 @@ struct SearchPrompt {
     switch words[0] {
     case ":k":
       hits = try number(value, ":k", "passages a question", now: hits)
+      if let few = searcher.candidates, few < hits {
+        writeError("--candidates \(few) are fewer than that: \(hits) are kept")
+      }
     case ":ef":
       efSearch = try number(value, ":ef", "candidates the walk keeps, at least :k", now: efSearch)
       if mode != .exact { mode = .graph(efSearch: efSearch) }
@@ -165,9 +168,10 @@ struct SearchPrompt {
         "\(counted(cut, "text")) longer than a re-ranker takes; only their starts were read")
     }
     let shown = Array((reranked?.hits ?? first).prefix(hits))
-    let explanations =
-      explains && reranked != nil
-      ? try cascade?.explain(question, shown, in: searcher.index, threads: threads) : nil
+    let explanations = try reranked.flatMap { reranked in
+      try self.explainer?.explanations(
+        of: Query(id: "1", text: question), reranked, wanted: hits)
+    }
     let fetching = monotonicSeconds()
     let wrapper = TextWrapper(width: min(TextWrapper.terminalWidth(), 100), indent: "    ")
     let explainer = ExplanationLines(style: style, indent: "    ", width: wrapper.width)

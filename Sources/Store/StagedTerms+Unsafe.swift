@@ -5,17 +5,18 @@ import Platform
 //   8 "RETORTTB" · u32 version 1 · u32 dimension · u64 number of the first passage · u32 passages
 //   u32 truncated texts · u64 vectors · u64 ×2 hash of the texts and of the re-ranker
 //   u32 CRC-32C of the payload · u32 CRC-32C of the header before it
-//   payload: u32 × passages vectors of each, then vectors × dimension in half precision
+//   payload: u32 × passages vectors of each, then vectors × dimension in 16 bits: half precision, or for
+//   f32 the halves of each number, low first, with twice the dimension
 
 /// A batch of encoded terms on its way into an index.
 package struct StagedTerms: Sendable {
   /// The number of the first passage.
   package var first: Int
-  /// Components of a vector.
+  /// 16-bit words of a vector.
   package var dimension: Int
   /// The vectors of each passage.
   package var counts: [Int]
-  /// The vectors in half precision.
+  /// The vectors, in half precision or as `TermCodec.stagedWords` says.
   package var halves: [UInt16]
   /// Passages of which only the start was read.
   package var truncated: Int

@@ -27,7 +27,7 @@ package struct CodedMaxSim: Sendable {
     fileprivate var scales = UnsafeMutablePointer<Float>.allocate(capacity: 1)
     fileprivate var zeros = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
     fileprivate var best = UnsafeMutablePointer<Float>.allocate(capacity: 1)
-    private var room = (bytes: 1, rows: 1, outputs: 1)
+    fileprivate var room = (bytes: 1, rows: 1, outputs: 1)
 
     /// No room yet.
     package init() {}
@@ -88,6 +88,12 @@ package struct CodedMaxSim: Sendable {
     scratch.zeros.update(repeating: 128, count: rows)
     guard fill(scratch.codes, scratch.scales) else { return nil }
     return score(scratch.codes, scratch.scales, rows: rows, scratch)
+  }
+
+  /// By token of the query the largest product with the passage that was scored last.
+  package func largest(_ scratch: Scratch) -> [Float] {
+    precondition(scratch.room.outputs >= query.outputs, "nothing was scored")
+    return (0..<query.outputs).map { scratch.best[$0] * query.scales[$0] }
   }
 
   private func score(

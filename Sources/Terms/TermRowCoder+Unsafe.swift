@@ -29,12 +29,13 @@ package struct TermRowCoder: Sendable {
     nearest = try book.map { book throws(RetortError) in NearestRows(try book.matrix()) }
   }
 
-  /// Codes vectors given in half precision, `dimension` numbers each.
+  /// Codes vectors given as `staged` makes them, in half precision for all codecs but f32.
   package func code(halves: ArraySlice<UInt16>) throws(RetortError) -> CodedTerms {
-    let count = dimension > 0 ? halves.count / dimension : 0
+    let width = codec.stagedWords(dimension: dimension)
+    let count = width > 0 ? halves.count / width : 0
     var coded = CodedTerms()
     guard count > 0 else { return coded }
-    if codec == .f16 {
+    if codec.isFloat {
       coded.rows = halves.withUnsafeBytes { Array($0) }
       return coded
     }
@@ -82,5 +83,13 @@ package struct TermRowCoder: Sendable {
       count = values.count
     }
     return result.contains { $0 & 0x7C00 == 0x7C00 } ? nil : result
+  }
+
+  /// The 16-bit words of vectors on their way into an index; nil where a number is none, or too large for
+  /// half precision.
+  package static func staged(_ values: [Float], for codec: TermCodec) -> [UInt16]? {
+    guard codec == .f32 else { return halves(values) }
+    guard values.allSatisfy(\.isFinite) else { return nil }
+    return values.withUnsafeBytes { Array($0.bindMemory(to: UInt16.self)) }
   }
 }

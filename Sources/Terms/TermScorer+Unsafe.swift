@@ -56,13 +56,50 @@ package final class TermScratch: @unchecked Sendable {
 extension TermSet {
   /// MaxSim of a query with the passage at `place`; -inf for one without vectors.
   ///
-  /// Vectors in half precision are multiplied in single precision. Codes of 8 bits are multiplied as
+  /// Floating-point vectors are multiplied in single precision. Codes of 8 bits are multiplied as
   /// they lie; residuals become codes of 8 bits on the way, a passage at a time: by tables of 8-bit
   /// centroids and weights where the query was made for their codec, else by decoding them.
   package func score(
     _ place: Int, _ query: TermQuery, scratch: TermScratch
   ) throws(RetortError) -> Float {
+    try score(try range(place), of: place, query, scratch)
+  }
+
+  /// The products of every vector of a passage with every token of the query, [vectors × tokens]:
+  /// those whose maxima `score` sums up, by the same arithmetic.
+  package func products(
+    _ place: Int, _ query: TermQuery, scratch: TermScratch
+  ) throws(RetortError) -> [Float] {
     let range = try range(place)
+    let tokens = query.exact.tokens
+    var products: [Float] = []
+    products.reserveCapacity(range.count * tokens)
+    guard tokens > 0 else { return products }
+    let coded = try coded(query)
+    for row in range {
+      // Of a single vector the maxima are the products.
+      _ = try score(row..<row + 1, of: place, query, scratch)
+      if let coded {
+        products += coded.largest(scratch.codes)
+      } else {
+        products += UnsafeBufferPointer(start: scratch.best.pointer, count: tokens)
+      }
+    }
+    return products
+  }
+
+  /// What multiplies the query with these vectors; nil for floating point.
+  private func coded(_ query: TermQuery) throws(RetortError) -> CodedMaxSim? {
+    if codec.isFloat { return nil }
+    if let unpacked = query.unpacked, unpacked.bits == codec.bits, try book?.codes() != nil {
+      return unpacked.coded
+    }
+    return query.coded
+  }
+
+  private func score(
+    _ range: Range<Int>, of place: Int, _ query: TermQuery, _ scratch: TermScratch
+  ) throws(RetortError) -> Float {
     scratch.reserve(
       values: codec == .int8 ? 0 : range.count * dimension, best: query.exact.tokens)
     if let scales {
@@ -96,7 +133,7 @@ extension TermSet {
       return score
     }
     try decode(range, into: scratch.values.pointer)
-    if codec == .f16 {
+    if codec.isFloat {
       return query.exact.score(
         scratch.values.pointer, rows: range.count, best: scratch.best.pointer)
     }

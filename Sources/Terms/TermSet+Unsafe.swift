@@ -168,6 +168,8 @@ package struct TermSet: Sendable {
         let scale = factors.loadUnaligned(fromByteOffset: row * 4, as: Float.self)
         retort_from_codes(out + row * dimension, codes + row * rowBytes, scale, dimension)
       }
+    } else if codec == .f32 {
+      UnsafeMutableRawPointer(out).copyMemory(from: base, byteCount: bytes.count)
     } else {
       retort_from_half(
         level, out, base.assumingMemoryBound(to: UInt16.self), range.count * dimension)

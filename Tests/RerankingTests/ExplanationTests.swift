@@ -83,6 +83,7 @@ import Testing
     ),
     ("He said \"No.\" Then silence", ["He said \"No.\" ", "Then silence"]),
     ("e.g. this one", ["e.g. this one"]), ("a line\nanother", ["a line\n", "another"]),
+    ("one flow . the other . ( a third )", ["one flow . ", "the other . ", "( a third )"]),
     ("これは文です。次の文。", ["これは文です。", "次の文。"]), (" \n x. Y", [" \n x. ", "Y"]),
   ]
 

@@ -11,12 +11,7 @@ import Testing
 
   init() throws {
     fixture = try RerankFixture()
-    try TinyEncoder.write(to: path + "/start")
-    var options = TrainableModel.Options()
-    options.queryLength = 12
-    options.compression = 8
-    try FileSystem.makeFolder(path + "/prettr")
-    try TrainablePreTTR(directory: path + "/start", options: options).save(to: path + "/prettr")
+    try fixture.writePreTTR(to: "prettr", compression: 8)
   }
 
   private func rerank(_ model: String, _ more: String...) throws -> CLIResult {

@@ -12,13 +12,7 @@ import Testing
 
   init() throws {
     fixture = try RerankFixture()
-    var start = TKStart()
-    for passage in fixture.corpus.passages { start.add(passage.text) }
-    var options = TrainableTK.Options()
-    options.dimension = 20
-    options.seed = 3
-    try FileSystem.makeFolder(path + "/tk")
-    try TrainableTK(start, options: options).save(to: path + "/tk")
+    try fixture.writeTK(to: "tk")
   }
 
   @Test func `candidates come in TK's order, and scores by stored vectors are the same`() throws {

@@ -48,7 +48,7 @@ private func rerankFromReadme(
     RerankCascade.Stage(try ColBERT(directory: terms), depth: 100),
     RerankCascade.Stage(try CrossEncoder(directory: teacher), depth: 10),
   ])
-  let (better, _) = try cascade.rerank(question, hits, in: index, threads: 2)
+  let better = try cascade.rerank(question, hits, in: index, threads: 2).hits
   // README example ends
   return better
 }

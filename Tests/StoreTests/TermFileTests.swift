@@ -64,7 +64,7 @@ import Testing
     }
     let writer = try TermFileWriter(
       path: path, codec: codec, dimension: collection.dimension, book: bookPath)
-    let halves = try #require(TermRowCoder.halves(collection.values))
+    let halves = try #require(TermRowCoder.staged(collection.values, for: codec))
     let coder = try TermRowCoder(codec, dimension: collection.dimension, book: book)
     try writer.append(counts: collection.counts, [try coder.code(halves: halves[...])])
     try writer.finish()
@@ -92,7 +92,7 @@ import Testing
     let exact = MaxSim(query).scores(collection.matrix, offsets: collection.offsets)
     let scratch = TermScratch()
     let tolerance: [TermCodec: Float] = [
-      .f16: 0.003, .int8: 0.03, .residual4: 0.15, .residual2: 0.6, .residual1: 1.2,
+      .f32: 1e-5, .f16: 0.003, .int8: 0.03, .residual4: 0.15, .residual2: 0.6, .residual1: 1.2,
     ]
     for place in 0..<120 {
       let score = try terms.score(place, TermQuery(query, for: codec), scratch: scratch)
@@ -103,6 +103,15 @@ import Testing
         rows: collection.counts[place], columns: dimension, values: decoded.values)
       let plain = MaxSim(query).scores(rows, offsets: decoded.offsets)[0]
       #expect(abs(score - plain) < 0.03, "passage \(place)")
+      // And the products by themselves are those whose maxima it sums up.
+      let products = try terms.products(place, TermQuery(query, for: codec), scratch: scratch)
+      #expect(products.count == collection.counts[place] * 5)
+      var sum: Float = 0
+      for token in 0..<5 {
+        let column = Swift.stride(from: token, to: products.count, by: 5).map { products[$0] }
+        sum += column.max() ?? -.infinity
+      }
+      #expect(abs(sum - score) < 1e-5, "passage \(place)")
     }
   }
 
@@ -111,7 +120,7 @@ import Testing
     collection.counts = [3, 1]
     collection.values = [0.8, 0.6, -1, 0, 0, 1, -1, 0]
     let query = TermQuery(Matrix(rows: 3, columns: 2, values: [1, 0, 0, 1, 0.6, 0.8]))
-    for codec in [TermCodec.f16, .int8] {
+    for codec in [TermCodec.f32, .f16, .int8] {
       let terms = try write(collection, codec).terms
       let first = try terms.score(0, query, scratch: TermScratch())
       #expect(abs(first - 2.76) < 0.02)
@@ -177,7 +186,7 @@ import Testing
     #expect(TermSearchParameters(k: 50, candidates: 3).candidates == 50)
   }
 
-  @Test(arguments: [TermCodec.residual2, .int8, .f16])
+  @Test(arguments: [TermCodec.residual2, .int8, .f16, .f32])
   func `damage is an error that names file and section`(codec: TermCodec) throws {
     let collection = Collection(passages: 60, dimension: 16, seed: 5)
     let file = try write(collection, codec)

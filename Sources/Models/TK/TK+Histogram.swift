@@ -19,11 +19,16 @@ extension TK {
   public func histogram(
     query: String, passage: String
   ) -> (words: [String], kernels: [KernelShare]) {
+    histogram(query: query, vectors(sequence(passage, .passage), .passage))
+  }
+
+  /// The same of a passage whose vectors are stored, [words × dimension].
+  package func histogram(
+    query: String, _ passage: Matrix
+  ) -> (words: [String], kernels: [KernelShare]) {
     let question = sequence(query, .query)
-    let (x, y) = (
-      vectors(question, .query), vectors(sequence(passage, .passage), .passage)
-    )
-    let (counts, features) = network.parts(x, y)
+    let x = vectors(question, .query)
+    let (counts, features) = network.parts(x, passage)
     let count = network.kernels.count
     let kernels = network.kernels.means.enumerated().map { kernel, mean in
       KernelShare(
