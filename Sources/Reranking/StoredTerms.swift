@@ -7,6 +7,7 @@ import Terms
 struct StoredTerms {
   private let reranker: any TermReranker
   private let sets: StoredTermSets
+  private let index: PassageIndex
 
   /// Passages that one thread scores at a time.
   private static let passagesAtATime = 16
@@ -21,14 +22,21 @@ struct StoredTerms {
     else { return nil }
     self.reranker = reranker
     self.sets = sets
+    self.index = index
   }
 
   /// The scores of the passages of these numbers, in order.
   func rerank(
     query: String, numbers: [Int], threads: Int
   ) throws(RetortError) -> RerankScores {
+    try index.reading { () throws(RetortError) in try score(query, numbers, threads: threads) }
+  }
+
+  private func score(
+    _ query: String, _ numbers: [Int], threads: Int
+  ) throws(RetortError) -> RerankScores {
     if let reranker = reranker as? any MaxSimReranker {
-      let question = reranker.queryTerms(query)
+      let question = try reranker.queryTerms(query)
       return RerankScores(
         scores: try maxSim(
           TermQuery(question.vectors, for: sets.info.codec), numbers, threads: threads),

@@ -21,6 +21,7 @@ extension ColBERT {
     let pieces = try pieceTable()
     let (query, passage) = (self.query(query), self.passage(passage))
     let (questions, answers) = (vectors(query).values, vectors(passage).values)
+    try checkIntact()
     guard !passage.kept.isEmpty else { return [] }
     var matches: [TermMatch] = []
     for (row, token) in query.kept.enumerated() {
