@@ -113,8 +113,8 @@ let package = Package(
     .testTarget(
       name: "RetrievalTests",
       dependencies: [
-        "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Lexical", "Formats",
-        "TestSupport",
+        "Indexing", "Retrieval", "RetortCLI", "Models", "Store", "Graph", "Lexical", "Terms",
+        "Tensors", "Formats", "TestSupport",
       ], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "RerankingTests",

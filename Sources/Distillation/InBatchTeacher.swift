@@ -31,6 +31,7 @@ struct InBatchTeacher: Sendable {
       encoded.set(place, model.vectors(sequence))
     }
     let vectors = encoded.values
+    try model.checkIntact()
     let rows = OrderedResults<[[Double]]>(count: items.count)
     parallelFor(items.count, threads: threads) { query, _ in
       let maxSim = MaxSim(vectors[query * perItem])

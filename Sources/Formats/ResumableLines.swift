@@ -67,6 +67,7 @@ package struct ResumableLines {
     }
     let file = try MappedFile(path: part)
     let ends = file.bytes.indices.filter { file.bytes[$0] == 10 }
+    try file.checkIntact()
     count = whole(ends.count)
     let length = count == 0 ? 0 : ends[count - 1] + 1
     writer = try FileWriter(path: part, mode: .resume(length: length))

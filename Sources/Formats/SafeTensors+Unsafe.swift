@@ -61,6 +61,7 @@ extension SafeTensors {
       }
       index = end
     }
+    try file.checkIntact()
   }
 
   /// A tensor's values as 32-bit floats.

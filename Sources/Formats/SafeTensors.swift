@@ -61,7 +61,8 @@ package final class SafeTensors: Sendable {
   /// The free-form strings under `__metadata__`.
   package let metadata: [String: String]
 
-  let file: MappedFile
+  /// The mapping that all tensors lie in.
+  package let file: MappedFile
   private let indices: [String: Int]
 
   /// Maps and checks `path`.
@@ -83,6 +84,7 @@ package final class SafeTensors: Sendable {
       try file.slice(offset: 8, length: length), path: path, base: 8)
     tensors = try Self.check(header.entries, dataStart: 8 + Int(length), file: file)
     metadata = header.metadata
+    try file.checkIntact()
     indices = Dictionary(
       uniqueKeysWithValues: tensors.indices.map { [tensors] in
         (tensors[$0].name, $0)

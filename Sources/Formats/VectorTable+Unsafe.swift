@@ -31,6 +31,7 @@ package final class VectorTable: Sendable {
     case .fvecs: shape = try Self.fvecs(file)
     case .fbin: shape = try Self.fbin(file)
     }
+    try file.checkIntact()
     guard shape.rows == 0 || (1...VectorFormat.maximumDimension).contains(shape.columns) else {
       throw RetortError(
         .limitExceeded,
@@ -83,6 +84,7 @@ package final class VectorTable: Sendable {
       }
       if suspicious != 0 { throw notFinite(number, row, values) }
     }
+    try file.checkIntact()
   }
 
   /// The rows of `range`, one after the other.

@@ -12,7 +12,10 @@ struct Arena: ~Copyable {
   static let hugePage = 1 << 21
   private static let alignment = 64
 
-  init() {}
+  private let largestChunk: Int
+
+  /// Memory in chunks of at most `largestChunk` bytes, or of a piece that is larger.
+  init(largestChunk: Int = hugePage) { self.largestChunk = largestChunk }
 
   deinit {
     for chunk in chunks { chunk.deallocate() }
@@ -26,8 +29,8 @@ struct Arena: ~Copyable {
       (max(count * MemoryLayout<Value>.stride, 1) + Self.alignment - 1) & ~(Self.alignment - 1)
     if next + length > end || chunks.isEmpty {
       // Small graphs get small chunks, large ones whole huge pages.
-      let usual = min(Self.hugePage, max(1 << 16, end * 2))
-      let size = max(length, chunks.count < 6 ? usual : Self.hugePage)
+      let usual = min(largestChunk, max(1 << 16, end * 2))
+      let size = max(length, chunks.count < 6 ? usual : largestChunk)
       chunks.append(Self.allocate(bytes: size))
       next = 0
       end = size

@@ -94,12 +94,16 @@ package struct HNSWGraph: Sendable {
   package let metric: GraphMetric
   /// The vector of each node; nil where nodes are numbered like vectors.
   package let vectorOfNode: NodeMap?
+  /// What bounds the memory of the neighbour lists; nil: nothing does.
+  private let budget: MemoryBudget?
 
   /// A graph of finished layers.
   package init(
     count: Int, layers: [GraphLayer], entryPoint: UInt32, codes: CodeSet? = nil,
-    metric: GraphMetric = .innerProduct, vectorOfNode: NodeMap? = nil
+    metric: GraphMetric = .innerProduct, vectorOfNode: NodeMap? = nil,
+    budget: MemoryBudget? = nil
   ) {
+    self.budget = budget
     self.count = count
     self.layers = layers
     self.entryPoint = entryPoint
@@ -136,6 +140,8 @@ package struct HNSWGraph: Sendable {
         .badData, "the graph's codes are of other vectors; build the index again")
     }
     guard count > 0, k > 0, allowed?.population != 0 else { return [] }
+    let pin = budget?.pin()
+    defer { withExtendedLifetime(pin) {} }
     let result: Result<[Neighbor], RetortError> = query.withUnsafeBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return .success([]) }
       do throws(RetortError) {
@@ -233,7 +239,7 @@ package struct HNSWGraph: Sendable {
   package func linkedVectors(ofNode node: UInt32) throws(RetortError) -> [UInt32] {
     guard let bottom = layers.first else { return [] }
     var vectors: [UInt32] = []
-    for neighbor in try bottom.blocks.neighbors(of: node) {
+    for neighbor in try bottom.blocks.list(Int(node)) {
       if let vectorOfNode {
         vectors.append(try vectorOfNode.vector(neighbor))
       } else {
@@ -262,7 +268,7 @@ package struct HNSWGraph: Sendable {
     seen[Int(entryPoint)] = true
     var reached = 1
     while let node = stack.popLast() {
-      for next in try bottom.blocks.neighbors(of: node) where !seen[Int(next)] {
+      for next in try bottom.blocks.list(Int(node)) where !seen[Int(next)] {
         seen[Int(next)] = true
         reached += 1
         stack.append(next)

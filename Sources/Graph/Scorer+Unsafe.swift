@@ -23,11 +23,51 @@ struct ExactScorer: Scorer {
   func scores(
     _ ids: UnsafePointer<UInt32>, count: Int, into scores: UnsafeMutablePointer<Float>
   ) throws(RetortError) {
+    if let file = vectors.file { return try read(ids, count: count, from: file, into: scores) }
     try vectors.ensure(ids, count: count)
     retort_dot_many_f32(query, vectors.base, vectors.dimension, ids, count, scores)
     if metric == .euclidean {
       for i in 0..<count { scores[i] += metric.bias(vectors.pointer(ids[i]), vectors.dimension) }
     }
+  }
+}
+
+extension ExactScorer {
+  /// The same of vectors that are read one by one.
+  fileprivate func read(
+    _ ids: UnsafePointer<UInt32>, count: Int, from file: (file: MappedFile, offset: Int),
+    into scores: UnsafeMutablePointer<Float>
+  ) throws(RetortError) {
+    let dimension = vectors.dimension
+    try withUnsafeTemporaryAllocation(of: Float.self, capacity: dimension) {
+      vector throws(RetortError) in
+      guard let base = vector.baseAddress else { return }
+      for i in 0..<count {
+        try vectors.read(ids[i], from: file, into: base)
+        scores[i] = retort_dot_f32(query, base, dimension)
+        if metric == .euclidean { scores[i] += metric.bias(base, dimension) }
+      }
+    }
+  }
+}
+
+extension VectorSet {
+  /// The scores of vectors `ids` at full precision, as a walk computes them.
+  package func scores(
+    of ids: [UInt32], for query: UnsafePointer<Float>, metric: GraphMetric
+  ) throws(RetortError) -> [Float] {
+    let scorer = ExactScorer(vectors: self, metric: metric, query: query)
+    var scores = [Float](repeating: 0, count: ids.count)
+    let result: Result<Void, RetortError> = ids.withUnsafeBufferPointer { ids in
+      scores.withUnsafeMutableBufferPointer { scores in
+        Result { () throws(RetortError) in
+          guard let ids = ids.baseAddress, let target = scores.baseAddress else { return }
+          try scorer.scores(ids, count: scores.count, into: target)
+        }
+      }
+    }
+    try result.get()
+    return scores
   }
 }
 

@@ -16,12 +16,16 @@ package struct VectorSet: @unchecked Sendable {
   /// Vectors a block, as a power of two.
   package let blockShift: Int
   private let owner: AnyObject
+  /// Where single vectors are read from instead of being touched where they are mapped, and the place
+  /// of the first; nil: nowhere.
+  let file: (file: MappedFile, offset: Int)?
 
   /// A view of vectors that `owner` keeps alive.
   package init(
     base: UnsafePointer<Float>, count: Int, dimension: Int, guardian: BlockGuard? = nil,
-    blockShift: Int = 0, owner: AnyObject
+    blockShift: Int = 0, owner: AnyObject, file: (file: MappedFile, offset: Int)? = nil
   ) {
+    self.file = file
     self.base = base
     self.count = count
     self.dimension = dimension
@@ -38,6 +42,9 @@ package struct VectorSet: @unchecked Sendable {
       dimension: dimension, owner: storage)
   }
 
+  /// Whether memory is bounded, so that mapped blocks should be few at a time.
+  package var isBounded: Bool { file != nil }
+
   /// The components of vector `id`, which must be verified.
   @inline(__always)
   package func pointer(_ id: UInt32) -> UnsafePointer<Float> {
@@ -49,6 +56,18 @@ package struct VectorSet: @unchecked Sendable {
   package func ensure(_ ids: UnsafePointer<UInt32>, count: Int) throws(RetortError) {
     guard let guardian else { return }
     for i in 0..<count { try guardian.ensure(Int(ids[i]) >> blockShift) }
+  }
+
+  /// Copies vector `id` into `target`, of `dimension` floats, out of `file`.
+  func read(
+    _ id: UInt32, from file: (file: MappedFile, offset: Int),
+    into target: UnsafeMutablePointer<Float>
+  ) throws(RetortError) {
+    try guardian?.ensureVerified(Int(id) >> blockShift)
+    let length = dimension * MemoryLayout<Float>.stride
+    try file.file.read(
+      file.offset + Int(id) * length,
+      into: UnsafeMutableRawBufferPointer(start: target, count: length))
   }
 
   /// Verifies the blocks that hold vectors `range`.

@@ -75,6 +75,7 @@ struct EncodedFiles {
       let part = try file.slice(offset: UInt64(start), length: UInt64(length))
       checksum = withExtendedLifetime(file) { Checksum.crc32c(part, seed: checksum) }
     }
+    try file.checkIntact()
     return checksum
   }
 }

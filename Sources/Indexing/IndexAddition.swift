@@ -152,6 +152,7 @@ public struct IndexAddition {
       try Interruption.check()
       if let number = try change.index.number(of: added.id(place)) { numbers.append(number) }
     }
+    try added.file.mapping.checkIntact()
     return numbers
   }
 }

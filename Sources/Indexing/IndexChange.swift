@@ -96,6 +96,8 @@ struct IndexChange {
     _ segments: [Manifest.Segment], lexical: LexicalSettings? = nil,
     terms: [Manifest.Terms]? = nil
   ) throws(RetortError) -> Manifest {
+    // What was made of a file that lost pages meanwhile must not be published.
+    try index.checkIntact()
     var manifest = index.manifest.next(generation, segments: segments)
     if let lexical { manifest.lexical = lexical }
     if let terms { manifest.terms = terms }

@@ -43,6 +43,7 @@ public enum IndexJoin {
           progress.note("\(path), segment \(segment.name): \(counted(segment.live, "passage"))")
         }
       }
+      for (_, index) in indexes { try index.checkIntact() }
       let manifest = first.index.manifest.next(max(segments.count, 1), segments: segments)
       try folder.publish(manifest)
       return IndexMergeReport(

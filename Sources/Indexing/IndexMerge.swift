@@ -104,6 +104,7 @@ public struct IndexMerge {
         m: settings.m, efConstruction: settings.efConstruction, seed: settings.seed,
         metric: index.manifest.metric.graphMetric),
       threads: threads, progress: { progress.update($0) })
+    try vectors.file.mapping.checkIntact()
     try GraphFileWriter.write(graph, to: building + "/graph.seg", threads: threads)
     progress.finishPhase()
     var files = SegmentBuilder.files(fields: fields, lexical: index.manifest.lexical)

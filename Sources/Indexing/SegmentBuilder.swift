@@ -153,10 +153,11 @@ struct SegmentBuilder {
   /// Links the vectors in building/vectors.seg and writes the graph beside them.
   private func buildGraph() throws(RetortError) -> HNSWBuilder.Output {
     let progress = progress
-    let vectors = try VectorFile(path: folder.buildingPath + "/vectors.seg").vectors
+    let file = try VectorFile(path: folder.buildingPath + "/vectors.seg")
     let built = try HNSWBuilder.build(
-      vectors, parameters: options.graphParameters, threads: options.threads,
+      file.vectors, parameters: options.graphParameters, threads: options.threads,
       progress: { progress.update($0) })
+    try file.file.mapping.checkIntact()
     try GraphFileWriter.write(
       built, to: folder.buildingPath + "/graph.seg", threads: options.threads)
     return built

@@ -106,6 +106,7 @@ struct TermBuilder {
     }
     try Interruption.check()
     try flush()
+    try passages.file.mapping.checkIntact()
     progress.finishPhase()
     return batches
   }

@@ -107,15 +107,16 @@ public struct VectorImport {
     var report = IndexBuildReport()
     let fields = try copy(passages, &report)
     try folder.writeLexical(options.lexical, threads: options.threads, progress)
-    let vectors = try VectorFile(path: folder.buildingPath + "/vectors.seg").vectors
-    progress.begin("graph", unit: "nodes", total: vectors.count)
+    let file = try VectorFile(path: folder.buildingPath + "/vectors.seg")
+    progress.begin("graph", unit: "nodes", total: file.vectors.count)
     let progress = progress
     let graph = try HNSWBuilder.build(
-      vectors,
+      file.vectors,
       parameters: HNSWParameters(
         m: options.graph.m, efConstruction: options.graph.efConstruction, seed: options.graph.seed,
         metric: options.metric.graphMetric),
       threads: options.threads, progress: { progress.update($0) })
+    try file.file.mapping.checkIntact()
     try GraphFileWriter.write(
       graph, to: folder.buildingPath + "/graph.seg", threads: options.threads)
     progress.finishPhase()

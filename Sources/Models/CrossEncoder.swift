@@ -76,7 +76,7 @@ struct CrossEncoderNetwork: Sendable {
 public final class CrossEncoder: Sendable {
   private let network: CrossEncoderNetwork
   private let tokenizer: Tokenizer?
-  private let runner = MicroBatchRunner()
+  private let runner: MicroBatchRunner
 
   /// The longest pair in tokens, special ones included; longer pairs are cut.
   public let maxLength: Int
@@ -115,6 +115,7 @@ public final class CrossEncoder: Sendable {
     }
     network = try CrossEncoderNetwork(configuration, &reader).packed
     parameters = reader.parameters
+    runner = MicroBatchRunner(weights: try reader.mappedFiles())
     fingerprint = Models.fingerprint(
       of: reader.record.sorted() + [
         configuration.identity, "length \(self.maxLength)",

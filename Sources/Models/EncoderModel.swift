@@ -20,7 +20,7 @@ package struct EncoderModel: Sendable {
   let decisions: EncodingDecisions
   /// The format of the weights, and why.
   let precision: Decision<EncoderPrecision>
-  private let runner = MicroBatchRunner()
+  private let runner: MicroBatchRunner
 
   /// The width of a vector.
   package var dimension: Int { transformer.configuration.width }
@@ -51,6 +51,7 @@ package struct EncoderModel: Sendable {
       try reader.isCoded
       ? Self.stored(plain, options.precision, directory)
       : Self.pack(plain, options.precision, decisions, probe)
+    runner = MicroBatchRunner(weights: try reader.mappedFiles())
     pooling = decisions.pooling.value
     normalize = decisions.normalize.value
     ignored = reader.ignored

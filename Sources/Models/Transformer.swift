@@ -113,6 +113,15 @@ struct MicroBatchRunner: Sendable {
   }
 
   private let pool = WorkspacePool()
+  private let weights: [MappedFile]
+
+  /// A runner of a network whose weights partly lie in the mapped files `weights`.
+  init(weights: [MappedFile] = []) { self.weights = weights }
+
+  /// Throws where another program cut a file of weights: nothing computed so far can be relied on.
+  func checkIntact() throws(RetortError) {
+    for file in weights { try file.checkIntact() }
+  }
 
   /// Rows in the order of `lengths`, each `width` wide.
   ///
@@ -134,6 +143,7 @@ struct MicroBatchRunner: Sendable {
         results.copyRow(row, of: rows, to: index)
       }
     }
+    try checkIntact()
     return results.values
   }
 
@@ -160,6 +170,7 @@ struct MicroBatchRunner: Sendable {
         }
       }
     }
+    try checkIntact()
     return (results.values, offsets)
   }
 }

@@ -42,6 +42,13 @@ struct WeightReader {
     }
   }
 
+  /// The files that the weights stay in, where they are multiplied as they lie; throws where one was
+  /// cut while it was read.
+  func mappedFiles() throws(RetortError) -> [MappedFile] {
+    for file in files.files { try file.file.checkIntact() }
+    return isCoded ? files.files.map(\.file) : []
+  }
+
   /// Names of tensors that were not taken, sorted.
   var ignored: [String] { files.names.filter { !taken.contains($0) } }
 

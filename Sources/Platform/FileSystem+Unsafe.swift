@@ -50,6 +50,7 @@ package enum FileSystem {
     var partial = path.hasPrefix("/") ? "" : "."
     for component in path.split(separator: "/") {
       partial += "/" + component
+      if kind(of: partial) == .nothing { _ = try FullDisk.admit(path, "create the folder") }
       if mkdir(partial, 0o777) != 0, errno != EEXIST {
         // A read-only parent answers EROFS or EACCES for folders that exist; look before failing.
         let code = errno
@@ -97,8 +98,15 @@ package enum FileSystem {
     for start in stride(from: 0, to: file.count, by: 1 << 20) {
       try Interruption.check()
       let end = min(file.count, start + 1 << 20)
-      try writer.append(UnsafeRawBufferPointer(rebasing: file.bytes[start..<end]))
+      do throws(RetortError) {
+        try writer.append(UnsafeRawBufferPointer(rebasing: file.bytes[start..<end]))
+      } catch {
+        // Where the file was cut, the system finds no memory there to write out.
+        try file.checkIntact()
+        throw error
+      }
     }
+    try file.checkIntact()
     try writer.finish()
   }
 
@@ -171,10 +179,16 @@ package enum FileSystem {
   package static func replace(_ path: String, with bytes: [UInt8]) throws(RetortError) {
     let path = resolved(path)
     let temporary = path + ".tmp"
-    let writer = try FileWriter(path: temporary, mode: .replace)
-    try writer.append(bytes)
-    try writer.finish()
-    try rename(temporary, to: path)
+    do throws(RetortError) {
+      let writer = try FileWriter(path: temporary, mode: .replace)
+      try writer.append(bytes)
+      try writer.finish()
+      try rename(temporary, to: path)
+    } catch {
+      // On a full disk its room is wanted by others.
+      try? remove(temporary)
+      throw error
+    }
   }
 }
 

@@ -21,6 +21,7 @@ package final class FileWriter {
   /// Opens `path` for writing.
   package init(path: String, mode: Mode) throws(RetortError) {
     self.path = path
+    _ = try FullDisk.admit(path, "create")
     var flags = O_WRONLY | O_CREAT | O_CLOEXEC
     if case .replace = mode { flags |= O_TRUNC }
     descriptor = open(path, flags, 0o666)
@@ -90,9 +91,9 @@ package final class FileWriter {
     try flush()
     var done = 0
     while done < bytes.count {
+      let admitted = try FullDisk.admit(path, "write", count: bytes.count - done)
       let count = bytes.withUnsafeBytes {
-        pwrite(
-          descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset + done))
+        pwrite(descriptor, $0.baseAddress.map { $0 + done }, admitted, off_t(offset + done))
       }
       if count < 0 {
         if errno == EINTR { continue }
@@ -105,6 +106,7 @@ package final class FileWriter {
   /// Hands all bytes to the operating system and waits until they are on the disk.
   package func sync() throws(RetortError) {
     try flush()
+    _ = try FullDisk.admit(path, "sync")
     guard fsync(descriptor) == 0 else { throw .system("sync", path: path, errno: errno) }
   }
 
@@ -132,7 +134,8 @@ package final class FileWriter {
     }
     var done = 0
     while done < raw.count {
-      let count = write(descriptor, raw.baseAddress.map { $0 + done }, raw.count - done)
+      let admitted = try FullDisk.admit(path, "write", count: raw.count - done)
+      let count = write(descriptor, raw.baseAddress.map { $0 + done }, admitted)
       if count < 0 {
         if errno == EINTR { continue }
         throw .system("write", path: path, errno: errno)

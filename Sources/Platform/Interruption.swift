@@ -8,8 +8,10 @@ import Synchronization
 package enum Interruption {
   private static let flag = Atomic(false)
 
-  /// Installs the handlers. Idempotent.
+  /// Installs the handlers. Idempotent. A file that grows beyond a limit of the shell (`ulimit -f`)
+  /// is an error like a full disk from then on, and not the end of the process.
   package static func install() {
+    signal(SIGXFSZ, SIG_IGN)
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in
         // Only async-signal-safe calls here: an atomic store and re-arming the default action.

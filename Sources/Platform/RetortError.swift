@@ -107,6 +107,7 @@ public struct RetortError: Error, Sendable, CustomStringConvertible {
     var remedy = ""
     switch code {
     case ENOSPC, EDQUOT: remedy = "; free some space or choose another disk, then run again"
+    case EFBIG: remedy = "; raise the limit of file sizes (ulimit -f) or choose another disk"
     case EROFS, EACCES, EPERM:
       remedy = "; check the permissions or choose another place"
     case EMFILE, ENFILE: remedy = "; raise the limit of open files (ulimit -n)"

@@ -69,6 +69,7 @@ package struct SHA256Digest: Sendable {
       digest.update(UnsafeRawBufferPointer(rebasing: file.bytes[offset..<end]))
       offset = end
     }
+    try file.checkIntact()
     return hexadecimalText(digest.finalize())
   }
 

@@ -5,7 +5,7 @@ import Tensors
 /// A re-ranker whose score is MaxSim, which can be computed on compressed terms.
 package protocol MaxSimReranker: TermReranker {
   /// The vectors of a query's tokens, [tokens × dimension], and whether the text was cut.
-  func queryTerms(_ text: String) -> (vectors: Matrix, isTruncated: Bool)
+  func queryTerms(_ text: String) throws(RetortError) -> (vectors: Matrix, isTruncated: Bool)
 
   /// Which token of a passage every token of a query matched, and its share of the score.
   ///
@@ -36,7 +36,7 @@ extension ColBERT: MaxSimReranker {
   package func rerank(
     query: String, terms: PassageTerms, threads: Int
   ) throws(RetortError) -> RerankScores {
-    let question = queryTerms(query)
+    let question = try queryTerms(query)
     return RerankScores(
       scores: try score(question.vectors, terms, threads: threads),
       truncated: terms.truncated + (question.isTruncated ? 1 : 0))

@@ -8,6 +8,7 @@ import Terms
 struct StoredTerms {
   private let reranker: any TermReranker
   private let sets: StoredTermSets
+  private let index: PassageIndex
 
   /// Passages that one thread scores at a time.
   private static let passagesAtATime = 16
@@ -22,14 +23,21 @@ struct StoredTerms {
     else { return nil }
     self.reranker = reranker
     self.sets = sets
+    self.index = index
   }
 
   /// The scores of the passages of these numbers, in order.
   func rerank(
     query: String, numbers: [Int], threads: Int
   ) throws(RetortError) -> RerankScores {
+    try index.reading { () throws(RetortError) in try score(query, numbers, threads: threads) }
+  }
+
+  private func score(
+    _ query: String, _ numbers: [Int], threads: Int
+  ) throws(RetortError) -> RerankScores {
     if let reranker = reranker as? any MaxSimReranker {
-      let question = reranker.queryTerms(query)
+      let question = try reranker.queryTerms(query)
       return RerankScores(
         scores: try maxSim(
           TermQuery(question.vectors, for: sets.info.codec), numbers, threads: threads),
@@ -49,9 +57,17 @@ struct StoredTerms {
   func explain(
     query: String, passages: [(number: Int, text: String)], threads: Int
   ) throws(RetortError) -> [RerankExplanation?] {
+    try index.reading { () throws(RetortError) in
+      try explanations(query, passages, threads: threads)
+    }
+  }
+
+  private func explanations(
+    _ query: String, _ passages: [(number: Int, text: String)], threads: Int
+  ) throws(RetortError) -> [RerankExplanation?] {
     var explanations: [RerankExplanation?] = []
     if let reranker = reranker as? any MaxSimReranker {
-      let question = TermQuery(reranker.queryTerms(query).vectors, for: sets.info.codec)
+      let question = TermQuery(try reranker.queryTerms(query).vectors, for: sets.info.codec)
       let scratch = TermScratch()
       for passage in passages {
         try Interruption.check()

@@ -25,6 +25,8 @@ struct AnnBench: ParsableCommand {
   @Option(help: "Candidates kept while a node looks for its neighbours.") var efConstruction = 200
   @Option(help: "Blocks of 32 bytes of a vector's code.") var codeBlocks = 3
   @Option(help: "Threads that build.") var threads = 2
+  @Option(help: "When searching: bytes of memory that the data may take (default: no limit).")
+  var memoryLimit: Int?
   @Option(help: "Use only the first vectors (the exact nearest must be among them).")
   var vectors: Int?
 
@@ -40,7 +42,7 @@ struct AnnBench: ParsableCommand {
 
   struct SearchReport: Encodable {
     var lib = "retort"
-    var openMilliseconds, anonymousMB, residentMB, twoThreads: Double
+    var openMilliseconds, anonymousMB, residentMB, peakMB, twoThreads: Double
     var points: [Point]
   }
 
@@ -89,8 +91,9 @@ struct AnnBench: ParsableCommand {
     let truth = try BinaryVectors(prefix + ".gt.ibin")
     let before = memory()
     let opening = monotonicSeconds()
-    let file = try VectorFile(path: folder + "/vectors.seg")
-    let graph = try GraphFile(path: folder + "/graph.seg").graph
+    let budget = memoryLimit.map { MemoryBudget(limit: $0) }
+    let file = try VectorFile(path: folder + "/vectors.seg", budget: budget)
+    let graph = try GraphFile(path: folder + "/graph.seg", budget: budget).graph
     let search = Search(graph: graph, vectors: file.vectors, queries: queries, truth: truth)
     _ = try search.one(0, efSearch: 100, SearchScratch())
     let openMilliseconds = (monotonicSeconds() - opening) * 1000
@@ -110,7 +113,9 @@ struct AnnBench: ParsableCommand {
     }
     return SearchReport(
       openMilliseconds: openMilliseconds, anonymousMB: after.anonymous - before.anonymous,
-      residentMB: after.resident - before.resident, twoThreads: speedup, points: points)
+      residentMB: after.resident - before.resident,
+      peakMB: Double(peakResidentBytes() ?? 0) / 1e6 - before.resident * 1.048576,
+      twoThreads: speedup, points: points)
   }
 
   private func size(_ path: String) throws -> Double {

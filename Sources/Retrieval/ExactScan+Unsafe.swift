@@ -1,4 +1,3 @@
-import CKernels
 import Graph
 import Platform
 import Store
@@ -18,8 +17,16 @@ struct ExactScan {
   /// The vectors that may be found; nil: all.
   var allowed: NodeSet?
 
-  private static let tileRows = 1024
   private static let queryBatch = 64
+  /// Bytes of a tile at most where memory is bounded: all of it is in memory at a time.
+  private static let boundedTile = 1 << 17
+
+  private var tileRows: Int {
+    let usual = 1024
+    guard vectors.isBounded else { return usual }
+    let bounded = Self.boundedTile / (vectors.dimension * MemoryLayout<Float>.stride)
+    return max(16, min(usual, bounded))
+  }
 
   /// The `k` best of each query, ordered by `Neighbor.ranksBefore`.
   ///
@@ -49,38 +56,39 @@ struct ExactScan {
       let products = 4 * Float(dimension) * 0x1p-24 * norm * largestNorm
       return metric == .innerProduct ? products : products + 0x1p-21 * largestNorm * largestNorm
     }
-    let tiles = (vectors.count + Self.tileRows - 1) / Self.tileRows
+    let tileRows = tileRows
+    let tiles = (vectors.count + tileRows - 1) / tileRows
     let workers = (0..<max(1, min(threads, tiles))).map { _ in
       ScanWorker(
-        slack: slack, k: min(k, vectors.count), tileRows: Self.tileRows, metric: metric,
+        slack: slack, k: min(k, vectors.count), tileRows: tileRows, metric: metric,
         allowed: allowed)
     }
     try parallelForThrowing(tiles, threads: threads) { tile, worker throws(RetortError) in
       try Interruption.check()
-      let rows = (tile * Self.tileRows)..<min(vectors.count, (tile + 1) * Self.tileRows)
+      let rows = (tile * tileRows)..<min(vectors.count, (tile + 1) * tileRows)
       try vectors.ensure(range: rows)
       workers[worker].scan(queries, rows: rows, vectors)
     }
     let final = OrderedResults<[Neighbor]>(count: count)
-    parallelFor(count, threads: threads) { q, _ in
-      final.set(q, rescore(queries, q, workers.flatMap { $0.candidates(of: q) }, k: k))
+    try parallelForThrowing(count, threads: threads) { q, _ throws(RetortError) in
+      var candidates = workers.flatMap { $0.candidates(of: q) }
+      candidates.trim(k, slack: slack[q])
+      final.set(q, try rescore(queries, q, candidates, k: k))
     }
     return final.values
   }
 
   private func rescore(
     _ queries: [Float], _ q: Int, _ candidates: [Neighbor], k: Int
-  ) -> [Neighbor] {
-    let dimension = vectors.dimension
-    var scored = queries.withUnsafeBufferPointer { buffer -> [Neighbor] in
-      guard let base = buffer.baseAddress else { return [] }
-      return candidates.map {
-        let vector = vectors.pointer($0.id)
-        var score = retort_dot_f32(base + q * dimension, vector, dimension)
-        if metric != .innerProduct { score += metric.bias(vector, dimension) }
-        return Neighbor(id: $0.id, score: score)
+  ) throws(RetortError) -> [Neighbor] {
+    let ids = candidates.map(\.id).sorted()
+    let result: Result<[Float], RetortError> = queries.withUnsafeBufferPointer { buffer in
+      Result { () throws(RetortError) in
+        guard let base = buffer.baseAddress else { return [] }
+        return try vectors.scores(of: ids, for: base + q * vectors.dimension, metric: metric)
       }
     }
+    var scored = zip(ids, try result.get()).map { Neighbor(id: $0, score: $1) }
     scored.sort(by: Neighbor.ranksBefore)
     return Array(scored.prefix(k))
   }
@@ -149,13 +157,23 @@ private final class ScanWorker: @unchecked Sendable {
 
   /// Drops what can no longer be among the k best.
   private func trim(_ q: Int) {
-    kept[q].sort(by: Neighbor.ranksBefore)
-    thresholds[q] = kept[q][k - 1].score - slack[q]
-    if let end = kept[q].firstIndex(where: { $0.score < thresholds[q] }) {
-      kept[q].removeSubrange(end...)
-    }
+    thresholds[q] = kept[q].trim(k, slack: slack[q])
     // Equal scores cannot be dropped. Where most are equal (copies of a passage), sorting them again
     // after every tile would take quadratic time.
     limits[q] = max(4 * k + 1024, 2 * kept[q].count)
+  }
+}
+
+extension [Neighbor] {
+  /// Sorts, best first, and drops what lies further than `slack` behind the k-th best.
+  ///
+  /// - Returns: the score below which they are dropped.
+  @discardableResult
+  fileprivate mutating func trim(_ k: Int, slack: Float) -> Float {
+    sort(by: Neighbor.ranksBefore)
+    guard count >= k else { return -.infinity }
+    let threshold = self[k - 1].score - slack
+    if let end = firstIndex(where: { $0.score < threshold }) { removeSubrange(end...) }
+    return threshold
   }
 }

@@ -66,6 +66,7 @@ public enum IndexExport {
         try lines.append(object.text)
       }
     }
+    try index.opened.checkIntact()
     try lines.finish()
     return lines.count
   }

@@ -20,6 +20,15 @@ extension PassageIndex {
   ) throws(RetortError) -> [[SearchHit]] {
     try parameters.validate()
     let settings = try requireLexical()
+    return try reading { () throws(RetortError) in
+      try rank(queries, k, parameters, settings, selection, isExhaustive, threads)
+    }
+  }
+
+  private func rank(
+    _ queries: [String], _ k: Int, _ parameters: BM25, _ settings: LexicalSettings,
+    _ selection: PassageSelection?, _ isExhaustive: Bool, _ threads: Int
+  ) throws(RetortError) -> [[SearchHit]] {
     let analyzer = Analyzer(settings)
     let files = opened.segments.compactMap(\.lexical?.inverted)
     let statistics = CollectionStatistics(

@@ -8,7 +8,11 @@ import Terms
 extension PassageIndex {
   /// The stored term vectors of a ColBERT model; an error where there are none.
   package func requireTerms(of model: ColBERT) throws(RetortError) -> StoredTermSets {
-    if let sets = storedTerms(fingerprint: model.termFingerprint) { return sets }
+    if let sets = storedTerms(fingerprint: model.termFingerprint),
+      sets.info.dimension == model.dimension
+    {
+      return sets
+    }
     let stored = manifest.terms ?? []
     guard !stored.isEmpty else {
       throw RetortError(
@@ -42,6 +46,15 @@ extension PassageIndex {
   ) throws(RetortError) -> [[SearchHit]] {
     let parameters =
       isExhaustive ? nil : TermSearchParameters(k: k, candidates: candidates)
+    return try reading { () throws(RetortError) in
+      try rank(queries, sets, k, parameters, selection, threads, space)
+    }
+  }
+
+  private func rank(
+    _ queries: [Matrix], _ sets: StoredTermSets, _ k: Int, _ parameters: TermSearchParameters?,
+    _ selection: PassageSelection?, _ threads: Int, _ space: TermSearchSpace
+  ) throws(RetortError) -> [[SearchHit]] {
     var answers: [[SearchHit]] = []
     for query in queries {
       try Interruption.check()

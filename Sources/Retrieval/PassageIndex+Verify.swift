@@ -5,6 +5,10 @@ extension PassageIndex {
   /// Reads and checks everything a search touches, so that no later one waits for the disk or for the
   /// decoding of neighbour lists.
   public func warm() throws(RetortError) {
+    try reading { () throws(RetortError) in try touchAll() }
+  }
+
+  private func touchAll() throws(RetortError) {
     for segment in opened.segments {
       for file in segment.searchedFiles {
         try Interruption.check()
@@ -17,6 +21,10 @@ extension PassageIndex {
   /// Reads and checks everything: all checksums, every neighbour list, posting, id and text, that
   /// every passage is reachable in the graph of its segment, and that no id occurs twice.
   public func verify() throws(RetortError) {
+    try reading { () throws(RetortError) in try verifyAll() }
+  }
+
+  private func verifyAll() throws(RetortError) {
     for segment in opened.segments {
       for file in segment.searchedFiles { try file.verifyAll() }
       try segment.lexical?.inverted.verify()

@@ -41,9 +41,22 @@ public final class PassageIndex: Sendable {
   private let metadata = Mutex<[Int: MetadataReader]>([:])
 
   /// Opens the index in folder `path`.
-  public init(path: String) throws(RetortError) {
+  ///
+  /// - Parameter memoryLimit: bytes of memory that the index's data may take: blocks of its files,
+  ///   mapped or decoded, are let go when they are more, and read again when they are wanted. The
+  ///   answers are the same. Metadata, deletions and what a search itself needs come on top. nil: as
+  ///   much as the system has room for.
+  public init(path: String, memoryLimit: Int? = nil) throws(RetortError) {
     self.path = path
-    opened = try OpenedIndex(IndexFolder(path))
+    opened = try OpenedIndex(IndexFolder(path), memoryLimit: memoryLimit)
+  }
+
+  deinit { opened.budget?.close() }
+
+  /// What is counted against the memory limit now, in bytes, and how often mapped pages were given back
+  /// and decoded blocks dropped; nil without a limit.
+  package var memoryUse: (mapped: Int, decoded: Int, givenBack: Int, drops: Int)? {
+    opened.budget?.use
   }
 
   /// What the index is and how it was made.
@@ -63,24 +76,23 @@ public final class PassageIndex: Sendable {
 
   /// The id of a passage, deleted or not.
   public func id(_ number: Int) throws(RetortError) -> String {
-    let segment = try segment(of: number)
-    return try segment.passages.id(number - segment.base)
+    try reading(number) { segment, place throws(RetortError) in try segment.passages.id(place) }
   }
 
   /// A passage with its text, deleted or not; `fields(of:)` has its metadata.
   public func passage(_ number: Int) throws(RetortError) -> Passage {
-    let segment = try segment(of: number)
-    return Passage(
-      id: try segment.passages.id(number - segment.base),
-      text: try segment.passages.text(number - segment.base))
+    try reading(number) { segment, place throws(RetortError) in
+      Passage(id: try segment.passages.id(place), text: try segment.passages.text(place))
+    }
   }
 
   /// The metadata of a passage, deleted or not.
   ///
   /// The first call for a segment reads the distinct values of all its fields.
   public func fields(of number: Int) throws(RetortError) -> [String: [FieldValue]] {
-    let segment = try segment(of: number)
-    return try reader(of: segment)?.fields(of: number - segment.base) ?? [:]
+    try reading(number) { segment, place throws(RetortError) in
+      try reader(of: segment)?.fields(of: place) ?? [:]
+    }
   }
 
   /// What reads the fields of a segment's passages; nil where there are none.
@@ -95,21 +107,56 @@ public final class PassageIndex: Sendable {
   }
 
   /// The number of the passage called `id`; nil where there is none, or none any more.
-  public func number(of id: String) throws(RetortError) -> Int? { try opened.number(of: id) }
+  public func number(of id: String) throws(RetortError) -> Int? {
+    try reading { () throws(RetortError) in try opened.number(of: id) }
+  }
 
   /// Whether a passage called `id` was deleted, and none of that name was added afterwards.
   public func isDeleted(id: String) throws(RetortError) -> Bool {
-    guard try number(of: id) == nil else { return false }
-    for segment in opened.segments {
-      if let place = try segment.passages.number(of: id), segment.isDeleted(place) { return true }
+    try reading { () throws(RetortError) in
+      guard try opened.number(of: id) == nil else { return false }
+      for segment in opened.segments {
+        if let place = try segment.passages.number(of: id), segment.isDeleted(place) { return true }
+      }
+      return false
     }
-    return false
   }
 
   /// The vector of a passage: `dimension` floats.
   public func vector(_ number: Int) throws(RetortError) -> [Float] {
+    try reading(number) { segment, place throws(RetortError) in
+      try segment.vectors.vectors.vector(place)
+    }
+  }
+
+  /// What `body` reads of the whole index; throws where another program cut a file meanwhile, whatever
+  /// `body` made of it.
+  package func reading<Result>(
+    _ body: () throws(RetortError) -> Result
+  ) throws(RetortError) -> Result {
+    do throws(RetortError) {
+      let result = try body()
+      try opened.checkIntact()
+      return result
+    } catch {
+      try opened.checkIntact()
+      throw error
+    }
+  }
+
+  /// What `body` reads of passage `number`, given its segment and its place there.
+  private func reading<Result>(
+    _ number: Int, _ body: (OpenedSegment, Int) throws(RetortError) -> Result
+  ) throws(RetortError) -> Result {
     let segment = try segment(of: number)
-    return try segment.vectors.vectors.vector(number - segment.base)
+    do throws(RetortError) {
+      let result = try body(segment, number - segment.base)
+      try segment.checkIntact()
+      return result
+    } catch {
+      try segment.checkIntact()
+      throw error
+    }
   }
 
   private func segment(of number: Int) throws(RetortError) -> OpenedSegment {
@@ -150,14 +197,17 @@ public final class PassageIndex: Sendable {
     }
     var queries = queries
     if manifest.metric == .cosine { queries.normalizeRows(of: dimension) }
-    let hits =
-      switch mode {
-      case .exact: try scan(queries, k: k, among: selection, threads: threads)
-      case .graph(let efSearch):
-        try walk(
-          queries, k: k, efSearch: efSearch, among: selection, threads: threads, statistics)
-      }
-    return manifest.metric == .euclidean ? try distances(hits, from: queries) : hits
+    let checked = queries
+    return try reading { () throws(RetortError) in
+      let hits =
+        switch mode {
+        case .exact: try scan(checked, k: k, among: selection, threads: threads)
+        case .graph(let efSearch):
+          try walk(
+            checked, k: k, efSearch: efSearch, among: selection, threads: threads, statistics)
+        }
+      return manifest.metric == .euclidean ? try distances(hits, from: checked) : hits
+    }
   }
 
   /// The same hits with squared Euclidean distances, negative, as their scores.

@@ -39,6 +39,12 @@ extension PassageIndex {
           + (names.isEmpty ? "the index has no fields to filter by" : "there are \(names)"),
         path: path)
     }
+    return try reading { () throws(RetortError) in try selection(filter, ids) }
+  }
+
+  private func selection(
+    _ filter: Filter?, _ ids: [String]?
+  ) throws(RetortError) -> PassageSelection {
     var selected: [NodeSet] = []
     for segment in opened.segments {
       var passages = segment.live ?? NodeSet(count: segment.count, full: true)

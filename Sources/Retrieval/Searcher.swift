@@ -43,12 +43,14 @@ public final class Searcher: Sendable {
 
   /// Opens the index in folder `path`, with the model it was built with unless words alone rank.
   ///
-  /// - Parameter model: where the model's folder is now; nil: where it was at build time. Weights,
-  ///   tokenizer and settings must be those of the build.
+  /// - Parameters:
+  ///   - model: where the model's folder is now; nil: where it was at build time. Weights, tokenizer
+  ///     and settings must be those of the build.
+  ///   - memoryLimit: bytes of memory that the index's data may take, as `PassageIndex` says.
   public init(
-    path: String, model: String? = nil, ranking: Ranking = .dense
+    path: String, model: String? = nil, ranking: Ranking = .dense, memoryLimit: Int? = nil
   ) throws(RetortError) {
-    index = try PassageIndex(path: path)
+    index = try PassageIndex(path: path, memoryLimit: memoryLimit)
     self.ranking = ranking
     guard ranking != .terms else {
       throw RetortError(.usage, "term vectors rank by a model; give the ColBERT they came from")
@@ -70,8 +72,11 @@ public final class Searcher: Sendable {
   ///   - colbert: the model they were made with.
   ///   - candidates: passages that are scored over centroids before the best are scored by their
   ///     vectors; nil derives it from k.
-  public init(path: String, colbert: ColBERT, candidates: Int? = nil) throws(RetortError) {
-    index = try PassageIndex(path: path)
+  ///   - memoryLimit: bytes of memory that the index's data may take, as `PassageIndex` says.
+  public init(
+    path: String, colbert: ColBERT, candidates: Int? = nil, memoryLimit: Int? = nil
+  ) throws(RetortError) {
+    index = try PassageIndex(path: path, memoryLimit: memoryLimit)
     ranking = .terms
     encoder = nil
     self.colbert = colbert
@@ -165,8 +170,8 @@ public final class Searcher: Sendable {
     var timings = Timings()
     let start = monotonicSeconds()
     let encoded = OrderedResults<(vectors: Matrix, isTruncated: Bool)>(count: queries.count)
-    parallelFor(queries.count, threads: threads) { item, _ in
-      encoded.set(item, colbert.queryTerms(queries[item]))
+    try parallelForThrowing(queries.count, threads: threads) { item, _ throws(RetortError) in
+      encoded.set(item, try colbert.queryTerms(queries[item]))
     }
     let questions = encoded.values
     let ready = monotonicSeconds()

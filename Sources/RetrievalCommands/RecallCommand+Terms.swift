@@ -26,7 +26,8 @@ extension RecallCommand {
   func measureTerms(_ texts: [String], model: String) throws {
     let counts = try candidateCounts()
     let colbert = try ColBERT(directory: try rerankerNamed(model).model)
-    let exhaustive = try Searcher(path: index, colbert: colbert)
+    let exhaustive = try Searcher(
+      path: index, colbert: colbert, memoryLimit: memory.memoryLimit?.bytes)
     let progress = ProgressReporter()
     progress.begin("exact", unit: "queries", total: texts.count)
     let start = monotonicSeconds()
@@ -40,7 +41,8 @@ extension RecallCommand {
       passages: exhaustive.index.count, queries: texts.count, threads: threading.threads,
       exactQueriesPerSecond: Double(texts.count) / max(seconds, 1e-9), points: [])
     for count in counts {
-      let searcher = try Searcher(path: index, colbert: colbert, candidates: count)
+      let searcher = try Searcher(
+        path: index, colbert: colbert, candidates: count, memoryLimit: memory.memoryLimit?.bytes)
       var found: [[SearchHit]] = []
       var latencies: [Double] = []
       for text in texts {

@@ -52,6 +52,8 @@ struct RecallCommand: ParsableCommand {
 
   @OptionGroup var threading: ThreadArguments
 
+  @OptionGroup var memory: MemoryArguments
+
   @Flag(help: "Print JSON instead of a table.")
   var json = false
 
@@ -103,7 +105,7 @@ struct RecallCommand: ParsableCommand {
         path: topics, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") }
       ).prefix(queries).map(\.text)
       if let retrieve { return try measureTerms(texts, model: retrieve) }
-      let opened = try PassageIndex(path: index)
+      let opened = try PassageIndex(path: index, memoryLimit: memory.memoryLimit?.bytes)
       let encoder = try Searcher.encoder(of: opened, at: try model.map(modelFolder))
       let report = try measure(opened, encoder, texts, values)
       if let svg { try write(report, to: svg) }

@@ -137,6 +137,8 @@ struct SearchCommand: ParsableCommand {
   @Flag(help: "Read the whole index before answering, so that no answer waits for the disk.")
   var warm = false
 
+  @OptionGroup var memory: MemoryArguments
+
   @Flag(help: "Skip and count lines of --topics that cannot be read.")
   var skipBadLines = false
 
@@ -219,16 +221,18 @@ struct SearchCommand: ParsableCommand {
 
   private func searcher() throws -> Searcher {
     if let colbert = try ranked.colbert(masks: try reranking.masks.parsed()) {
-      return try Searcher(path: index, colbert: colbert, candidates: ranked.candidates)
+      return try Searcher(
+        path: index, colbert: colbert, candidates: ranked.candidates,
+        memoryLimit: memory.memoryLimit?.bytes)
     }
     return try Searcher(
       path: index, model: ranked.lexical ? nil : try model.map(modelFolder),
-      ranking: ranked.ranking)
+      ranking: ranked.ranking, memoryLimit: memory.memoryLimit?.bytes)
   }
 
   /// Answers queries given as vectors and writes a run.
   private func answerVectors(_ path: String) throws {
-    let index = try PassageIndex(path: index)
+    let index = try PassageIndex(path: index, memoryLimit: memory.memoryLimit?.bytes)
     if warm { try index.warm() }
     let table = try QueryVectors(path: path, ids: queryIds)
     guard table.dimension == index.dimension || table.count == 0 else {

@@ -52,7 +52,8 @@ struct SearchPrompt {
           if text.hasPrefix(":") { try command(text) } else { try answer(text) }
         } catch let error as RetortError {
           // At a prompt a mistake costs a line, not the session; in a script it must be noticed.
-          guard isatty(STDIN_FILENO) == 1, error.code != .checksumMismatch else { throw error }
+          guard isatty(STDIN_FILENO) == 1, ![.checksumMismatch, .truncated].contains(error.code)
+          else { throw error }
           if error.code == .cancelled { Interruption.clear() }
           writeError("error: \(error)")
         }

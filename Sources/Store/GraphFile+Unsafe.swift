@@ -123,8 +123,8 @@ package struct GraphFile: Sendable {
   package let file: SegmentFile
 
   /// Maps the file at `path`.
-  package init(path: String) throws(RetortError) {
-    file = try SegmentFile(path: path, kind: .graph)
+  package init(path: String, budget: MemoryBudget? = nil) throws(RetortError) {
+    file = try SegmentFile(path: path, kind: .graph, budget: budget)
     let section = try file.section("shape")
     let shape = try section.words()
     guard shape.count == 4, shape[1] <= 31, shape[3] <= 7, shape[0] < 1 << 31,
@@ -135,7 +135,7 @@ package struct GraphFile: Sendable {
     var layers: [GraphLayer] = []
     for number in 0..<Int(shape[1]) {
       layers.append(
-        try Self.layer(number, in: file, count: count, shift: Int(shape[3])))
+        try Self.layer(number, in: file, count: count, shift: Int(shape[3]), budget))
     }
     if let top = layers.last, !top.nodes.isEmpty, !top.nodes.contains(shape[2]) {
       throw section.damaged("the entry point is not on the top layer")
@@ -143,7 +143,7 @@ package struct GraphFile: Sendable {
     let coded = try CodeSection.read(file, count: count, metric: metric)
     graph = HNSWGraph(
       count: count, layers: layers, entryPoint: shape[2], codes: coded?.codes, metric: metric,
-      vectorOfNode: coded?.order)
+      vectorOfNode: coded?.order, budget: budget)
   }
 
   private static func metric(_ file: SegmentFile) throws(RetortError) -> GraphMetric {
@@ -156,7 +156,7 @@ package struct GraphFile: Sendable {
   }
 
   private static func layer(
-    _ number: Int, in file: SegmentFile, count: Int, shift: Int
+    _ number: Int, in file: SegmentFile, count: Int, shift: Int, _ budget: MemoryBudget?
   ) throws(RetortError) -> GraphLayer {
     var nodes: [UInt32] = []
     if number > 0 {
@@ -176,7 +176,8 @@ package struct GraphFile: Sendable {
     let links = try file.section("links\(number)")
     let index = try file.section("index\(number)")
     guard index.count == blocks * 16 else { throw index.damaged("wrong length") }
-    let adjacency = AdjacencyBlocks(count: slots, shift: shift) { block throws(RetortError) in
+    let adjacency = AdjacencyBlocks(count: slots, shift: shift, budget: budget) {
+      block throws(RetortError) in
       let entry = try index.bytes((block * 16)..<(block * 16 + 16))
       let offset = UInt64(littleEndian: entry.loadUnaligned(as: UInt64.self))
       let length = Int(

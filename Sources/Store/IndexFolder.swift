@@ -158,8 +158,10 @@ package struct IndexFolder: Sendable {
     let file = try MappedFile(path: path)
     let page = try file.slice(offset: 0, length: UInt64(SegmentLayout.page))
     // The page is memory of the mapping, which must not go before it has been read.
-    return withExtendedLifetime(file) {
+    let described = withExtendedLifetime(file) {
       Manifest.File(name: name, bytes: file.count, headerChecksum: Checksum.crc32c(page))
     }
+    try file.checkIntact()
+    return described
   }
 }

@@ -12,8 +12,10 @@ package struct LexicalFile: Sendable {
   package let file: SegmentFile
 
   /// Maps the file at `path`, made of `count` passages by `settings`.
-  package init(path: String, count: Int, settings: LexicalSettings) throws(RetortError) {
-    let file = try SegmentFile(path: path, kind: .lexical)
+  package init(
+    path: String, count: Int, settings: LexicalSettings, budget: MemoryBudget? = nil
+  ) throws(RetortError) {
+    let file = try SegmentFile(path: path, kind: .lexical, budget: budget)
     self.file = file
     inverted = try InvertedFile { name throws(RetortError) in try file.section(name) }
     guard inverted.count == count, inverted.settings == settings else {
@@ -46,6 +48,7 @@ package struct LexicalFile: Sendable {
       chunks.set(item, InvertedChunk(blocks.flatMap { $0.texts }, analyzer))
       if let last = blocks.last { progress.update(last.first + last.count) }
     }
+    try passages.file.mapping.checkIntact()
     let writer = try SegmentFileWriter(path: path, kind: .lexical)
     try writer.begin("postings")
     let sections = try InvertedFileWriter.write(chunks.values, settings) {

@@ -38,9 +38,9 @@ package struct MetadataFile: Sendable {
     }
     var fields: [String: MetadataField] = [:]
     for field in directory.fields {
-      let blocks =
-        (max(field.distinct, 0) + MetadataLayout.valuesPerBlock - 1) / MetadataLayout.valuesPerBlock
-      guard (1...Int(UInt32.max)).contains(field.distinct), field.blocks.count == blocks,
+      let distinct = min(max(field.distinct, 0), Int(UInt32.max))
+      let blocks = (distinct + MetadataLayout.valuesPerBlock - 1) / MetadataLayout.valuesPerBlock
+      guard field.distinct == distinct, distinct > 0, field.blocks.count == blocks,
         [1, 2, 4].contains(field.width), field.codes >= 0, field.isList || field.codes == count,
         field.offset >= 0, let length = field.length(count: count), length <= codes.count,
         field.offset <= codes.count - length, fields[field.name] == nil

@@ -25,27 +25,36 @@ package struct OpenedSegment: Sendable {
   /// The passages that are not deleted; nil where that is all of them.
   package let live: NodeSet?
 
+  private let mappings: [MappedFile]
+
   /// Passages stored, deleted ones included.
   package var count: Int { info.passages }
+
+  /// Throws where another program cut one of the files: nothing read so far can be relied on then.
+  package func checkIntact() throws(RetortError) {
+    for mapping in mappings { try mapping.checkIntact() }
+  }
 
   /// Whether the passage with this place in the segment is deleted.
   package func isDeleted(_ place: Int) -> Bool { deleted?.contains(place) ?? false }
 
   fileprivate init(
     _ info: Manifest.Segment, base: Int, dimension: Int, metric: Metric,
-    lexical settings: LexicalSettings?, terms stored: [Manifest.Terms], in folder: IndexFolder
+    lexical settings: LexicalSettings?, terms stored: [Manifest.Terms], in folder: IndexFolder,
+    _ budget: MemoryBudget?
   ) throws(RetortError) {
     self.info = info
     self.base = base
-    vectors = try VectorFile(path: folder.check("vectors", of: info))
-    passages = try PassageFile(path: folder.check("passages", of: info))
-    graph = try GraphFile(path: folder.check("graph", of: info))
+    vectors = try VectorFile(path: folder.check("vectors", of: info), budget: budget)
+    passages = try PassageFile(path: folder.check("passages", of: info), budget: budget)
+    graph = try GraphFile(path: folder.check("graph", of: info), budget: budget)
     metadata =
       info.fields.isEmpty
       ? nil : try MetadataFile(path: folder.check("metadata", of: info), count: info.passages)
     lexical = try settings.map { settings throws(RetortError) in
       try LexicalFile(
-        path: folder.check("lexical", of: info), count: info.passages, settings: settings)
+        path: folder.check("lexical", of: info), count: info.passages, settings: settings,
+        budget: budget)
     }
     var terms: [TermFile] = []
     for (number, described) in stored.enumerated() {
@@ -54,9 +63,13 @@ package struct OpenedSegment: Sendable {
       terms.append(
         try TermFile(
           path: folder.check(Manifest.terms(number), of: info), book: book, count: info.passages,
-          info: described))
+          info: described, budget: budget))
     }
     self.terms = terms
+    let others = [metadata?.file, lexical?.file] + terms.flatMap { [$0.file, $0.bookFile] }
+    mappings =
+      [vectors.file.mapping, passages.file.mapping, graph.file.mapping]
+      + others.compactMap { $0?.mapping }
     let counts = [vectors.vectors.count, passages.count, graph.graph.count, info.passages]
     guard Set(counts).count == 1, vectors.vectors.dimension == dimension else {
       throw RetortError(
@@ -104,18 +117,26 @@ package struct OpenedIndex: Sendable {
   package let segments: [OpenedSegment]
   /// Passage numbers lie below this.
   package let capacity: Int
+  /// What bounds the memory of its data; nil: nothing does.
+  package let budget: MemoryBudget?
 
   /// Maps the index in `folder` and checks that its files belong together.
   ///
   /// A writer may replace the index between the reading of the manifest and the opening of the
   /// files it names; then the new manifest is followed.
-  package init(_ folder: IndexFolder) throws(RetortError) {
+  ///
+  /// - Parameter memoryLimit: bytes that its data may take of memory; nil: as much as there is. Whoever
+  ///   sets one calls `close()` when the index is not needed any more.
+  package init(_ folder: IndexFolder, memoryLimit: Int? = nil) throws(RetortError) {
     var manifest = try folder.manifest()
     while true {
+      let budget = memoryLimit.map { MemoryBudget(limit: $0) }
       do throws(RetortError) {
-        try self.init(folder, manifest)
+        try self.init(folder, manifest, budget)
+        try checkIntact()
         return
       } catch {
+        budget?.close()
         let newer = try folder.manifest()
         guard newer != manifest else { throw error }
         manifest = newer
@@ -123,8 +144,11 @@ package struct OpenedIndex: Sendable {
     }
   }
 
-  private init(_ folder: IndexFolder, _ manifest: Manifest) throws(RetortError) {
+  private init(
+    _ folder: IndexFolder, _ manifest: Manifest, _ budget: MemoryBudget?
+  ) throws(RetortError) {
     self.manifest = manifest
+    self.budget = budget
     guard (1...(1 << 16)).contains(manifest.dimension) else {
       throw RetortError(
         .badData, "names vectors of \(manifest.dimension) dimensions", path: folder.manifestPath)
@@ -133,7 +157,9 @@ package struct OpenedIndex: Sendable {
     var base = 0
     for info in manifest.segments {
       let (next, overflow) = base.addingReportingOverflow(info.passages)
-      guard info.passages >= 0, !overflow, (0...info.passages).contains(info.deleted) else {
+      guard (0..<(1 << 31)).contains(info.passages), !overflow,
+        (0...info.passages).contains(info.deleted)
+      else {
         throw RetortError(
           .badData, "segment \(info.name) has \(info.passages) passages, \(info.deleted) deleted",
           path: folder.manifestPath)
@@ -141,7 +167,7 @@ package struct OpenedIndex: Sendable {
       segments.append(
         try OpenedSegment(
           info, base: base, dimension: manifest.dimension, metric: manifest.metric,
-          lexical: manifest.lexical, terms: manifest.terms ?? [], in: folder))
+          lexical: manifest.lexical, terms: manifest.terms ?? [], in: folder, budget))
       base = next
     }
     guard manifest.passages == segments.reduce(0, { $0 + $1.info.live }) else {
@@ -150,6 +176,11 @@ package struct OpenedIndex: Sendable {
     }
     self.segments = segments
     capacity = base
+  }
+
+  /// Throws where another program cut one of the files: nothing read so far can be relied on then.
+  package func checkIntact() throws(RetortError) {
+    for segment in segments { try segment.checkIntact() }
   }
 
   /// The segment that holds passage `number`, which must be below `capacity`.
@@ -202,7 +233,9 @@ extension IndexFolder {
           + "copy or build the index again", path: path)
     }
     let page = try mapped.slice(offset: 0, length: UInt64(SegmentLayout.page))
-    guard withExtendedLifetime(mapped, { Checksum.crc32c(page) }) == file.headerChecksum else {
+    let checksum = withExtendedLifetime(mapped) { Checksum.crc32c(page) }
+    try mapped.checkIntact()
+    guard checksum == file.headerChecksum else {
       throw RetortError(
         .checksumMismatch,
         "is not the file the manifest names (another generation, or damaged); restore it from a "

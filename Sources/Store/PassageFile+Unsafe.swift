@@ -20,11 +20,20 @@ package final class PassageFile: Sendable {
     var bytes: [UInt8]
     /// Places in `bytes`: one more than there are ids.
     var starts: [Int]
+
+    func id(_ place: Int) -> String {
+      String(decoding: bytes[starts[place]..<starts[place + 1]], as: UTF8.self)
+    }
+
+    var size: Int { bytes.count + starts.count * MemoryLayout<Int>.stride }
   }
 
+  private let budget: MemoryBudget?
+
   /// Maps the file at `path`.
-  package init(path: String) throws(RetortError) {
-    file = try SegmentFile(path: path, kind: .passages)
+  package init(path: String, budget: MemoryBudget? = nil) throws(RetortError) {
+    self.budget = budget
+    file = try SegmentFile(path: path, kind: .passages, budget: budget)
     let section = try file.section("shape")
     let shape = LittleEndianBytes(try section.all())
     guard let count = shape.long(0), shape.word(8) == UInt32(PassageLayout.idsPerBlock),
@@ -46,28 +55,25 @@ package final class PassageFile: Sendable {
     }
     textBlocks = textIndex.count / 24
     idBlocks = Mutex(Array(repeating: nil, count: blocks))
+    budget?.add(cache: {
+      self.idBlocks.withLock { $0 = Array(repeating: nil, count: $0.count) }
+      // Ids are handed out as copies: nobody looks at what is gone.
+      return nil
+    })
   }
 
   /// The id of passage `number`, which must be less than `count`.
   package func id(_ number: Int) throws(RetortError) -> String {
     let block = number / PassageLayout.idsPerBlock
     let place = number % PassageLayout.idsPerBlock
-    let result: Result<String, RetortError> = idBlocks.withLock { blocks in
-      do throws(RetortError) {
-        let known: IDBlock
-        if let block = blocks[block] {
-          known = block
-        } else {
-          known = try readIDs(block)
-          blocks[block] = known
-        }
-        let bytes = known.bytes[known.starts[place]..<known.starts[place + 1]]
-        return .success(String(decoding: bytes, as: UTF8.self))
-      } catch {
-        return .failure(error)
-      }
+    if let known = idBlocks.withLock({ $0[block]?.id(place) }) { return known }
+    // Counting may drop ids that were decoded before, so the lock is not held meanwhile.
+    let read = try readIDs(block)
+    budget?.count(decoded: read.size)
+    idBlocks.withLock { blocks in
+      if blocks[block] == nil { blocks[block] = read } else { budget?.uncount(decoded: read.size) }
     }
-    return try result.get()
+    return read.id(place)
   }
 
   private func readIDs(_ block: Int) throws(RetortError) -> IDBlock {

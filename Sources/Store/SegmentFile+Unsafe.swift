@@ -74,7 +74,7 @@ package struct Section: Sendable {
 
   fileprivate init(
     name: String, data: UnsafeBytes, blockLength: Int, checksums: UnsafeBytes, path: String,
-    offset: UInt64
+    offset: UInt64, budget: MemoryBudget?
   ) {
     self.name = name
     self.data = data
@@ -82,7 +82,8 @@ package struct Section: Sendable {
     self.path = path
     self.offset = offset
     let blocks = (data.bytes.count + blockLength - 1) / blockLength
-    guardian = BlockGuard(count: blocks) { block throws(RetortError) in
+    guardian = BlockGuard(count: blocks, blockLength: blockLength, budget: budget) {
+      block throws(RetortError) in
       let start = block * blockLength
       let end = min(data.bytes.count, start + blockLength)
       let found = Checksum.crc32c(UnsafeRawBufferPointer(rebasing: data.bytes[start..<end]))
@@ -155,11 +156,20 @@ package struct SegmentFile: Sendable {
   package let headerChecksum: UInt32
   /// The sections by name.
   package let sections: [String: Section]
+  /// The mapping that they lie in.
+  package let mapping: MappedFile
 
   /// Maps and checks `path`: header, section table and checksum tables, not yet the data.
-  package init(path: String, kind: SegmentKind) throws(RetortError) {
-    let file = try MappedFile(path: path)
+  ///
+  /// - Parameters:
+  ///   - budget: what bounds the memory of its data; nil: nothing does.
+  ///   - isRead: whether parts will be read besides being mapped.
+  package init(
+    path: String, kind: SegmentKind, budget: MemoryBudget? = nil, isRead: Bool = false
+  ) throws(RetortError) {
+    let file = try MappedFile(path: path, isRead: isRead)
     self.path = path
+    mapping = file
     length = file.count
     guard file.count >= SegmentLayout.page else {
       throw RetortError(
@@ -229,9 +239,16 @@ package struct SegmentFile: Sendable {
       }
       found[name] = Section(
         name: name, data: UnsafeBytes(bytes: data, owner: file), blockLength: blockLength,
-        checksums: UnsafeBytes(bytes: table, owner: file), path: path, offset: long(entry + 16))
+        checksums: UnsafeBytes(bytes: table, owner: file), path: path, offset: long(entry + 16),
+        budget: budget)
     }
     sections = found
+    let guards = found.values.map { $0.raw.guardian }
+    budget?.add(mapping: {
+      for blocks in guards { blocks.recount() }
+      file.advise(.dontNeed, range: 0..<file.count)
+    })
+    try file.checkIntact()
   }
 
   /// The section called `name`.

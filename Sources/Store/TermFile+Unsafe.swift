@@ -16,12 +16,12 @@ package struct TermFile: Sendable {
 
   /// Maps the file at `path`, of `count` passages.
   package init(
-    path: String, book: String?, count: Int, info: Manifest.Terms
+    path: String, book: String?, count: Int, info: Manifest.Terms, budget: MemoryBudget? = nil
   ) throws(RetortError) {
-    let file = try SegmentFile(path: path, kind: .terms)
+    let file = try SegmentFile(path: path, kind: .terms, budget: budget)
     self.file = file
     let bookFile = try book.map { path throws(RetortError) in
-      try SegmentFile(path: path, kind: .book)
+      try SegmentFile(path: path, kind: .book, budget: budget)
     }
     self.bookFile = bookFile
     let shape = try TermSet.Shape(try file.section("shape"))
@@ -131,6 +131,7 @@ package final class TermFileWriter {
         try writer.add("starts", starts)
       }
     }
+    try mapped.checkIntact()
     try FileSystem.removeTree(path + ".tmp")
     try writer.begin("offsets")
     var bytes: [UInt8] = []

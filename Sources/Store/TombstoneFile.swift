@@ -33,6 +33,7 @@ package enum TombstoneFile {
       let deleted = NodeSet(count: count, words: words),
       shape.long(8) == UInt64(deleted.population)
     else { throw section.damaged("not the tombstones of \(count) passages") }
+    try file.mapping.checkIntact()
     return deleted
   }
 }

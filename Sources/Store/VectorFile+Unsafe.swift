@@ -64,9 +64,10 @@ package struct VectorFile: Sendable {
     return shift
   }
 
-  /// Maps the file at `path`.
-  package init(path: String) throws(RetortError) {
-    file = try SegmentFile(path: path, kind: .vectors)
+  /// Maps the file at `path`; with a budget, single vectors are read and not mapped, as a page each
+  /// would fill it.
+  package init(path: String, budget: MemoryBudget? = nil) throws(RetortError) {
+    file = try SegmentFile(path: path, kind: .vectors, budget: budget, isRead: budget != nil)
     let shape = try file.section("shape").all()
     guard shape.count == 16 else { throw try file.section("shape").damaged("wrong length") }
     let dimension = Int(UInt32(littleEndian: shape.loadUnaligned(as: UInt32.self)))
@@ -91,6 +92,7 @@ package struct VectorFile: Sendable {
     }
     vectors = VectorSet(
       base: base, count: Int(count), dimension: dimension, guardian: raw.guardian,
-      blockShift: shift, owner: OwnedSection(section))
+      blockShift: shift, owner: OwnedSection(section),
+      file: budget == nil ? nil : (file.mapping, Int(section.offset)))
   }
 }

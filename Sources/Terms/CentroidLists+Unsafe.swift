@@ -92,6 +92,8 @@ package enum CentroidLists {
       var members = [UInt32](repeating: 0, count: total)
       let begins = places
       try forEach(first..<next) { centroid, passage in
+        // Nothing but a file that was cut between the two passes has more of them now.
+        guard places[centroid] < begins[centroid] + lengths[first + centroid] else { return }
         members[places[centroid]] = UInt32(passage)
         places[centroid] += 1
       }

@@ -181,6 +181,22 @@ import Testing
         "Read-only file system; check the permissions or choose another place"), "\(result)")
   }
 
+  @Test(arguments: [1, 3, 40, 90])
+  func `a limit of file sizes is an I/O error, and the build resumes without it`(
+    blocks: Int
+  ) throws {
+    let arguments = fixture.arguments(fixture.corpusPath, output).joined(separator: "' '")
+    // What the shell cannot limit more (dash counts 512 bytes a block), the test would not notice.
+    let result = try CLIRunner.shell("ulimit -f \(blocks) && exec \"$0\" '\(arguments)' --resume")
+    #expect(result.signal == 0)
+    #expect(result.exitCode == 74, "\(result)")
+    #expect(
+      result.standardError.contains("File too large; raise the limit of file sizes"), "\(result)")
+    let resumed = try fixture.build(fixture.corpusPath, to: output, "--resume")
+    #expect(resumed.exitCode == 0, "\(resumed)")
+    #expect(try segments(of: output) == segments(of: fixture.index))
+  }
+
   @Test(.enabled(if: Mount.isPossible, "mounting needs root: not tested"))
   func `a full disk leaves the old index answering and the new one to be resumed`() throws {
     let mount = try Mount(folder.path + "/disk", options: "size=700k")

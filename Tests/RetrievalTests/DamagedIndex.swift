@@ -23,6 +23,8 @@ final class DamagedIndex {
     var filtered: [[SearchHit]]
     /// By words; nil where there is no lexical data.
     var words: [[SearchHit]]?
+    /// By stored terms; none where there are none.
+    var terms: [[SearchHit]]
   }
 
   /// What became of the damage.
@@ -49,7 +51,8 @@ final class DamagedIndex {
       passages: try (0..<index.capacity).map { try Self.passage($0, of: index) },
       numbers: try (0..<index.capacity).map { try index.number(of: index.id($0)) },
       filtered: try Self.filtered(queries, self.filter, in: index),
-      words: try Self.words(in: index))
+      words: try Self.words(in: index),
+      terms: try WordTerms.search(index))
     try index.verify()
   }
 
@@ -92,18 +95,42 @@ final class DamagedIndex {
       defer { try? put(name, files[name] ?? []) }
       return ask()
     }
-    return try replacing(name, bytes) { ask(allowing: $0) }
+    return try replacing(withDependents(name, bytes)) { ask(allowing: $0) }
+  }
+
+  /// The file `name` as `bytes`, with the files of terms that must name its checksum if it is a book:
+  /// else they would be refused before anybody reads it.
+  private func withDependents(_ name: String, _ bytes: [UInt8]) -> [String: [UInt8]] {
+    var changed = [name: bytes]
+    for segment in reference.manifest.segments {
+      for (role, file) in segment.files where file.name == name && role.hasPrefix("book") {
+        guard let terms = segment.files["terms" + role.dropFirst(4)]?.name,
+          let bytes = files[terms]
+        else { continue }
+        var image = SegmentImage(bytes)
+        image["shape"].set(Checksum.crc32c(Array(changed[name]?.prefix(4096) ?? [])), at: 24)
+        changed[terms] = image.encoded()
+      }
+    }
+    return changed
   }
 
   /// Calls `body` while `bytes` are in the place of the file `name` and the manifest names them.
   func replacing<Result>(
     _ name: String, _ bytes: [UInt8], _ body: (Manifest) throws -> Result
   ) throws -> Result {
-    try put(name, bytes)
-    defer { try? put(name, files[name] ?? []) }
+    try replacing([name: bytes], body)
+  }
+
+  private func replacing<Result>(
+    _ changed: [String: [UInt8]], _ body: (Manifest) throws -> Result
+  ) throws -> Result {
+    defer { for name in changed.keys { try? put(name, files[name] ?? []) } }
+    for (name, bytes) in changed { try put(name, bytes) }
     var manifest = reference.manifest
     for place in manifest.segments.indices {
-      for (role, file) in manifest.segments[place].files where file.name == name {
+      for (role, file) in manifest.segments[place].files {
+        guard let bytes = changed[file.name] else { continue }
         manifest.segments[place].files[role]?.bytes = bytes.count
         manifest.segments[place].files[role]?.headerChecksum =
           Checksum.crc32c(Array(bytes.prefix(4096)))
@@ -157,6 +184,7 @@ final class DamagedIndex {
       try Self.filtered(queries, filter, in: index)
     }
     compare("words", reference.words) { () throws(RetortError) in try Self.words(in: index) }
+    compare("terms", reference.terms) { () throws(RetortError) in try WordTerms.search(index) }
     if let wrong { return .wrong(wrong) }
     do throws(RetortError) { try index.verify() } catch { errors += 1 }
     return errors > 0 ? .noticed : .harmless

@@ -27,15 +27,17 @@ final class UpdatedIndex {
     }
   }
 
-  init(_ passages: [Passage], lexical: LexicalSettings? = nil) throws {
+  init(
+    _ passages: [Passage], lexical: LexicalSettings? = nil, terms: [TermRequest] = []
+  ) throws {
     folder = try TemporaryFolder("updated")
     self.passages = passages
-    try Self.build(passages, at: path, in: folder, lexical: lexical)
+    try Self.build(passages, at: path, in: folder, lexical: lexical, terms: terms)
   }
 
   static func build(
     _ passages: [Passage], at path: String, in folder: TemporaryFolder,
-    lexical: LexicalSettings? = nil
+    lexical: LexicalSettings? = nil, terms: [TermRequest] = []
   ) throws {
     let model = try model.get()
     var options = IndexBuildOptions(
@@ -45,6 +47,7 @@ final class UpdatedIndex {
     options.batchSize = 100
     options.threads = 2
     options.lexical = lexical
+    options.terms = terms
     _ = try IndexBuilder.build(
       options, encoder: model.encoder, modelPath: model.folder.path, quiet: true)
   }
@@ -57,7 +60,8 @@ final class UpdatedIndex {
     options.batchSize = 30
     options.threads = 2
     let report = try IndexAddition.add(
-      options, encoder: model.encoder, modelPath: model.folder.path, quiet: true)
+      options, encoder: model.encoder, modelPath: model.folder.path, terms: WordTerms.sources,
+      quiet: true)
     let changed = added.filter { !passages.contains($0) }
     let ids = Set(changed.map(\.id))
     passages = passages.filter { !ids.contains($0.id) } + changed

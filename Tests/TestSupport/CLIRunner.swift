@@ -76,6 +76,15 @@ package final class CLIProcess {
     try pipe.fileHandleForWriting.write(contentsOf: Data(text.utf8))
   }
 
+  /// What it has written to standard error so far.
+  package func errorsSoFar() -> String {
+    let bytes = try? FileSystem.read(folder.path + "/err")
+    return String(decoding: bytes ?? [], as: UTF8.self)
+  }
+
+  /// Ends its standard input, the pipe.
+  package func endInput() throws { try pipe.fileHandleForWriting.close() }
+
   /// Sends a signal.
   package func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 

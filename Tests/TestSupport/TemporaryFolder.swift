@@ -31,6 +31,13 @@ package final class TemporaryFolder: Sendable {
   }
 }
 
+/// Cuts a file where it lies, as a program does that knows nothing of its readers.
+package func cut(_ path: String, to length: Int) throws {
+  guard truncate(path, off_t(length)) == 0 else {
+    throw RetortError.system("cut", path: path, errno: errno)
+  }
+}
+
 /// Every file below `path` with its bytes, by its path from there.
 package func contents(of path: String) throws -> [String: [UInt8]] {
   var files: [String: [UInt8]] = [:]

@@ -37,6 +37,7 @@ extension ColBERT {
   package func termMatches(query: String, passage: String) throws(RetortError) -> TermMatches {
     let (question, answer) = (self.query(query), self.passage(passage))
     let (own, others) = (vectors(question).values, vectors(answer).values)
+    try checkIntact()
     var products: [Float] = []
     products.reserveCapacity(question.kept.count * answer.kept.count)
     for other in answer.kept.indices {

@@ -3,9 +3,13 @@ import Tensors
 
 extension ColBERT {
   /// The vectors of a query's tokens, [tokens × dimension], and whether the text was cut.
-  package func queryTerms(_ text: String) -> (vectors: Matrix, isTruncated: Bool) {
+  package func queryTerms(
+    _ text: String
+  ) throws(RetortError) -> (vectors: Matrix, isTruncated: Bool) {
     let sequence = query(text)
-    return (vectors(sequence), sequence.isTruncated)
+    let vectors = vectors(sequence)
+    try checkIntact()
+    return (vectors, sequence.isTruncated)
   }
 
   /// The vectors of the tokens of `passages` that take part, in order; the same bytes for every

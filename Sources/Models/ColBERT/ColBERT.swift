@@ -10,7 +10,7 @@ import Text
 public final class ColBERT: Sendable {
   private let network: ColBERTNetwork
   private let texts: ColBERTTexts
-  private let runner = MicroBatchRunner()
+  private let runner: MicroBatchRunner
   private let workspaces = WorkspacePool()
   private let directory: String
   /// Read when somebody first asks what tokens are called.
@@ -50,6 +50,7 @@ public final class ColBERT: Sendable {
     var network = try ColBERTNetwork(configuration, &reader)
     network.normalizes = settings.normalizes
     self.network = network.packed
+    runner = MicroBatchRunner(weights: try reader.mappedFiles())
     self.directory = directory
     texts = try ColBERTTexts(settings, tokenizer, directory: directory)
     dimension = network.projection.outputs
@@ -72,6 +73,7 @@ public final class ColBERT: Sendable {
   /// What inference makes of weights that are being trained; it has no identity.
   init(_ network: ColBERTNetwork, _ texts: ColBERTTexts) {
     self.network = network.packed
+    runner = MicroBatchRunner()
     self.texts = texts
     directory = ""
     dimension = network.projection.outputs
@@ -107,6 +109,10 @@ public final class ColBERT: Sendable {
   }
 
   // MARK: Scores
+
+  /// Throws where another program cut the file of the weights: nothing computed so far can be relied
+  /// on then. Whoever calls `vectors` asks before using them.
+  package func checkIntact() throws(RetortError) { try runner.checkIntact() }
 
   /// The vectors of a sequence's tokens, [kept × dimension].
   package func vectors(_ sequence: TermSequence) -> Matrix {

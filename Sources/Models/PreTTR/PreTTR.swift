@@ -9,7 +9,7 @@ import Text
 public final class PreTTR: Sendable {
   private let network: PreTTRNetwork
   private let reader: PreTTRReader
-  private let runner = MicroBatchRunner()
+  private let runner: MicroBatchRunner
   private let workspaces = WorkspacePool()
 
   /// The identity of weights, configuration, tokenizer and lengths: equal fingerprints mean equal
@@ -47,6 +47,7 @@ public final class PreTTR: Sendable {
     var weights = try WeightReader(opened.tensors, architecture: configuration.architecture)
     let network = try PreTTRNetwork(configuration, settings, &weights)
     self.network = network.packed
+    runner = MicroBatchRunner(weights: try weights.mappedFiles())
     reader = PreTTRReader(settings: settings, tokenizer: tokenizer)
     parameters = weights.parameters
     let facts = [
@@ -63,6 +64,7 @@ public final class PreTTR: Sendable {
   /// What inference makes of weights that are being trained; it has no identity.
   init(_ network: PreTTRNetwork, _ reader: PreTTRReader) {
     self.network = network.packed
+    runner = MicroBatchRunner()
     self.reader = reader
     (fingerprint, termFingerprint, parameters) = ("", "", 0)
   }
