@@ -183,9 +183,13 @@ import Testing
   }
 
   @Test func `a folder that is no ColBERT, or lacks its markers, is refused`() throws {
-    try folder(.classifier) { path in
+    try folder(TinyEncoder.Head.none) { path in
       let error = #expect(throws: RetortError.self) { try ColBERT(directory: path) }
       #expect(error?.message.contains("no layer that makes vectors of tokens") == true)
+    }
+    try folder(.classifier) { path in
+      let error = #expect(throws: RetortError.self) { try ColBERT(directory: path) }
+      #expect(error?.message.contains("is a cross-encoder (BERT_CAT), not a ColBERT") == true)
     }
     try folder(.compressor) { path in
       try FileSystem.replace(

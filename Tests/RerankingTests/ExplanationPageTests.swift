@@ -170,9 +170,9 @@ import Testing
   }
 
   @Test func `what cannot be written is told before anything is scored`() throws {
-    let none = path + "/none/page.html"
+    let none = path + "/none"
     let search = ["search", index, "gold", "--rerank", colbert, "--explain-html"]
-    let missing = try fixture.run(search + [none], expecting: 74)
+    let missing = try fixture.run(search + [none + "/page.html"], expecting: 64)
     #expect(missing.standardError.contains(none), "\(missing)")
     #expect(missing.standardOutput.isEmpty)
     #expect(!missing.standardError.contains("encoded as they are read"), "\(missing)")
