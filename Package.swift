@@ -30,7 +30,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "RetortCLI",
-      dependencies: ["RetrievalCommands", "TrainingCommands", argumentParser]),
+      dependencies: ["IndexCommands", "RetrievalCommands", "TrainingCommands", argumentParser]),
     // Times the parts by themselves, for tools/bench; not a product.
     .executableTarget(
       name: "RetortBench",
@@ -41,10 +41,11 @@ let package = Package(
 
     // MARK: Commands. Several rooms, so that a build on two cores has work for both to its end.
     .target(
+      name: "IndexCommands",
+      dependencies: ["CommandSupport", "Retort", "Hub", "Platform", argumentParser]),
+    .target(
       name: "RetrievalCommands",
-      dependencies: [
-        "CommandSupport", "Retort", "Mining", "Hub", "Platform", argumentParser, "CEdit",
-      ]),
+      dependencies: ["CommandSupport", "Retort", "Mining", "Platform", argumentParser, "CEdit"]),
     .target(
       name: "TrainingCommands",
       dependencies: ["CommandSupport", "Retort", "Distillation", "Platform", argumentParser]),

@@ -38,15 +38,28 @@ INLINE void NAME(finish)(float *out, size_t stride, const int rows, const int pa
   NAME(activate)(out, stride, (size_t)rows, left < width ? left : width, epilogue);
 }
 
-// Stores a tile's row of `count` columns, of which the last panel may be cut.
-INLINE void NAME(store_row)(float *out, const vector *values, const int panels, size_t count) {
-  UNROLL for (int part = 0; part < panels * PARTS; part++) {
-    size_t first = (size_t)part * LANES;
-    if (first + LANES <= count) {
-      NAME(store)(out + first, values[part]);
-    } else if (first < count) {
-      NAME(store_part)(out + first, values[part], count - first);
-    }
+// Stores the first `left` columns of the rows of a tile whose last panels are cut. One function for
+// every shape of tile, as for `activate`.
+static __attribute__((noinline)) TARGET void NAME(store_cut)(float *out, size_t stride,
+                                                             const vector *values, size_t rows,
+                                                             size_t left) {
+  for (size_t r = 0; r < rows; r++, out += stride, values += WIDTH)
+    __builtin_memcpy(out, values, left * sizeof(float));
+}
+
+// Stores a tile of which `left` columns or all its panels belong to the product.
+INLINE void NAME(store_tile)(float *out, size_t stride, vector values[ROWS][WIDTH], const int rows,
+                             const int panels, size_t left) {
+  if (left >= (size_t)panels * RETORT_PANEL) {
+    UNROLL for (int r = 0; r < rows; r++)
+      UNROLL for (int c = 0; c < panels * PARTS; c++)
+        NAME(store)(out + (size_t)r * stride + (size_t)c * LANES, values[r][c]);
+  } else {
+    // A copy, so that only this rare case needs the values in memory.
+    vector copy[ROWS][WIDTH];
+    UNROLL for (int r = 0; r < rows; r++)
+      UNROLL for (int c = 0; c < panels * PARTS; c++) copy[r][c] = values[r][c];
+    NAME(store_cut)(out, stride, copy[0], (size_t)rows, left);
   }
 }
 
@@ -84,8 +97,7 @@ INLINE void NAME(tile_f32)(const int rows, const int panels, float *out, size_t 
     UNROLL for (int r = 0; r < rows; r++) sums[r][c] += bias;
   }
   out += column;
-  UNROLL for (int r = 0; r < rows; r++)
-    NAME(store_row)(out + (size_t)r * out_stride, sums[r], panels, left);
+  NAME(store_tile)(out, out_stride, sums, rows, panels, left);
   NAME(finish)(out, out_stride, rows, panels, left, epilogue);
 }
 
@@ -226,18 +238,18 @@ INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, s
   NAME(sums_int8)(sums, rows, panels, codes, stride, weights, first);
   size_t column = first * RETORT_PANEL, left = weights->outputs - column;
   out += column;
-  UNROLL for (int r = 0; r < rows; r++) {
-    vector values[WIDTH];
-    UNROLL for (int c = 0; c < panels * PARTS; c++) {
-      size_t at = column + (size_t)c * LANES;
-      integers shift;
-      __builtin_memcpy(&shift, weights->sums + at, sizeof shift);
+  vector values[ROWS][WIDTH];
+  UNROLL for (int c = 0; c < panels * PARTS; c++) {
+    size_t at = column + (size_t)c * LANES;
+    integers shift;
+    __builtin_memcpy(&shift, weights->sums + at, sizeof shift);
+    vector unit = NAME(load)(weights->scales + at), bias = NAME(load)(weights->bias + at);
+    UNROLL for (int r = 0; r < rows; r++) {
       vector exact = __builtin_convertvector(sums[r][c] - shift * (zeros[r] - DOT4_OFFSET), vector);
-      vector scale = NAME(load)(weights->scales + at) * scales[r];
-      values[c] = NAME(fma)(exact, scale, NAME(load)(weights->bias + at));
+      values[r][c] = NAME(fma)(exact, unit * scales[r], bias);
     }
-    NAME(store_row)(out + (size_t)r * out_stride, values, panels, left);
   }
+  NAME(store_tile)(out, out_stride, values, rows, panels, left);
   NAME(finish)(out, out_stride, rows, panels, left, epilogue);
 }
 
@@ -284,11 +296,11 @@ INLINE_BF16 void NAME(tile_bf16)(const int rows, const int panels, float *out, s
   }
   size_t column = first * RETORT_PANEL, left = weights->outputs - column;
   out += column;
-  UNROLL for (int r = 0; r < rows; r++) {
-    UNROLL for (int c = 0; c < panels * PARTS; c++)
-      sums[r][c] += NAME(load)(weights->bias + column + (size_t)c * LANES);
-    NAME(store_row)(out + (size_t)r * out_stride, sums[r], panels, left);
+  UNROLL for (int c = 0; c < panels * PARTS; c++) {
+    vector bias = NAME(load)(weights->bias + column + (size_t)c * LANES);
+    UNROLL for (int r = 0; r < rows; r++) sums[r][c] += bias;
   }
+  NAME(store_tile)(out, out_stride, sums, rows, panels, left);
   NAME(finish)(out, out_stride, rows, panels, left, epilogue);
 }
 
@@ -353,10 +365,9 @@ INLINE void NAME(tile_mix)(const int rows, const int panels, float *out, size_t 
   vector sums[ROWS][WIDTH];
   size_t panel = length * RETORT_PANEL, column = first * RETORT_PANEL;
   NAME(sums_f32)(sums, rows, panels, weights, stride, values + first * panel, panel, length);
-  UNROLL for (int r = 0; r < rows; r++) {
+  UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] *= inverse[r];
-    NAME(store_row)(out + (size_t)r * out_stride + column, sums[r], panels, size - column);
-  }
+  NAME(store_tile)(out + column, out_stride, sums, rows, panels, size - column);
 }
 
 static TARGET void NAME(attention)(float *out, size_t out_stride, const float *qkv, size_t stride,

@@ -87,8 +87,8 @@ struct CheckpointStore {
   /// Steps of the checkpoints, newest first.
   private func steps(of kind: String = "step-") throws(RetortError) -> [Int] {
     try FileSystem.names(in: folder).compactMap { name in
-      name.hasPrefix(kind) ? Int(name.dropFirst(kind.count)) : nil
-    }.sorted(by: >)
+      name.hasPrefix(kind) ? Int(decimal: name.dropFirst(kind.count)) : nil
+    }.ordered(by: >)
   }
 
   private func path(_ step: Int) -> String { folder + "/step-\(step)" }

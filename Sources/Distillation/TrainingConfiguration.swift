@@ -136,7 +136,7 @@ package enum TrainingConfiguration {
     }
     let known = names
     var arguments: [String] = []
-    for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+    for (name, value) in values.ordered(by: { $0.key < $1.key }) {
       guard known.contains(name) else {
         let nearest = known.min {
           let (one, other) = (distance($0, name), distance($1, name))

@@ -119,9 +119,10 @@ struct TrainingRun<Model: Ranker> {
       try store.save(cursor, plan, model.parameters, optimizer)
       try FileSystem.replace(store.curvesPath, with: Array(log.curves.render().utf8))
     } catch  where error.code == .io && store.holdsCheckpoint {
-      var failure = error
-      failure.message += "; the last checkpoint is kept, and --resume goes on from there"
-      throw failure
+      throw RetortError(
+        error.code,
+        error.message + "; the last checkpoint is kept, and --resume goes on from there",
+        path: error.path, at: error.position, cause: error.cause)
     }
   }
 

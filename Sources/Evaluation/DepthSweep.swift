@@ -32,7 +32,7 @@ public struct DepthSweep: Sendable {
     scores: RunEvaluation.ScorePrecision = .float32, relevance: Int = 1
   ) {
     let deepest = candidates.queryIDs.indices.map { candidates.table.rows($0).count }.max() ?? 0
-    let depths = Set(depths ?? Self.usualDepths(upTo: deepest)).sorted()
+    let depths = Set(depths ?? Self.usualDepths(upTo: deepest)).ordered()
     var sums = [[Double]](
       repeating: [Double](repeating: 0, count: measures.count), count: depths.count)
     var (counted, missing, strangers) = (0, 0, 0)

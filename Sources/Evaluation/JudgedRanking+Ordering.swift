@@ -25,7 +25,7 @@ extension JudgedRanking {
       }
     case .byRank:
       ranks = rows.map { Int(table.values[$0]) }
-      for row in rows.sorted(by: { table.values[$0] < table.values[$1] }) {
+      for row in rows.ordered(by: { table.values[$0] < table.values[$1] }) {
         if let grade = judgements.grade(table.documents, row) {
           hits.append(Hit(rank: Int(table.values[row]), grade: grade))
         }
@@ -42,7 +42,7 @@ extension JudgedRanking {
       let score = table.values[row]
       return (score: scores == .float32 ? Double(Float(score)) : score, row: row)
     }
-    .sorted { one, other in
+    .ordered { one, other in
       if one.score != other.score { return one.score > other.score }
       return table.documents.isBefore(other.row, one.row)
     }
@@ -87,7 +87,7 @@ struct RankedCandidates {
     let rows = run.table.rows(query)
     switch run.order {
     case .byScore: return JudgedRanking.sorted(rows, of: run.table, scores)
-    case .byRank: return rows.sorted { run.table.values[$0] < run.table.values[$1] }
+    case .byRank: return rows.ordered { run.table.values[$0] < run.table.values[$1] }
     }
   }
 
@@ -111,7 +111,7 @@ private struct GradeTable {
     documents = table.documents
     sorted = table.rows(query)
       .map { (table.documents.prefix($0), $0, Int(table.values[$0])) }
-      .sorted { one, other in
+      .ordered { one, other in
         one.0 != other.0 ? one.0 < other.0 : table.documents.isBefore(one.1, other.1)
       }
   }

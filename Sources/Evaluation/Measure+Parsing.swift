@@ -94,10 +94,10 @@ extension Measure {
   }
 
   private static func positive(_ digits: Substring) -> Int? {
-    guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let value = Int32(digits),
-      value >= 1
+    guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let value = Int(decimal: digits),
+      (1...Int(Int32.max)).contains(value)
     else { return nil }
-    return Int(value)
+    return value
   }
 
   private static func error(_ name: String, _ reason: String) -> RetortError {

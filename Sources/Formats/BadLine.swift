@@ -62,7 +62,7 @@ struct BadLineTally {
 
   /// One sentence a reason, most frequent first.
   var report: [String] {
-    byReason.sorted { $0.count > $1.count }.map {
+    byReason.ordered { $0.count > $1.count }.map {
       "\(counted($0.count, "line")): \($0.reason) (first: \($0.first))"
     }
   }

@@ -14,7 +14,7 @@ extension FieldValue: Comparable {
     switch (one, other) {
     case (.flag(let one), .flag(let other)): !one && other
     case (.number(let one), .number(let other)): one < other
-    case (.text(let one), .text(let other)): one.utf8.lexicographicallyPrecedes(other.utf8)
+    case (.text(let one), .text(let other)): one.precedesInBytes(other)
     case (.flag, _), (.number, .text): true
     default: false
     }
@@ -84,7 +84,7 @@ struct LeftOutFields {
 
   /// One sentence a field, by name.
   var report: [String] {
-    counts.sorted { $0.key < $1.key }.map {
+    counts.ordered { $0.key < $1.key }.map {
       "field \"\($0.key)\": \($0.value) values left out (texts of more than \(Self.longestText) "
         + "bytes and lists of more than \(Self.longestList) values cannot be filtered by)"
     }

@@ -43,7 +43,8 @@ extension JSONRecordScanner {
         }
       }
     }
-    return isTooLarge || count > LeftOutFields.longestList ? .tooLarge : .some(values.sorted())
+    return isTooLarge || count > LeftOutFields.longestList
+      ? .tooLarge : .some(values.ordered(by: <))
   }
 
   private mutating func scanScalar(

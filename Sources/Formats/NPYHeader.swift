@@ -82,7 +82,7 @@ struct NPYHeader: Equatable {
     }
     guard Set(fields.keys) == ["descr", "fortran_order", "shape"] else {
       throw failure(
-        "has a header with the keys \(fields.keys.sorted().joined(separator: ", ")) instead of "
+        "has a header with the keys \(fields.keys.ordered().joined(separator: ", ")) instead of "
           + "descr, fortran_order and shape; save the array again with numpy.save")
     }
     switch fields["descr"] {

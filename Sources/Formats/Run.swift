@@ -82,7 +82,7 @@ public struct Run: Sendable {
 
   private func checkRanks(path: String) throws(RetortError) {
     for query in table.queryIDs.indices {
-      let rows = table.rows(query).sorted { table.values[$0] < table.values[$1] }
+      let rows = table.rows(query).ordered { table.values[$0] < table.values[$1] }
       for (one, other) in zip(rows, rows.dropFirst())
       where table.values[one] == table.values[other] {
         throw RetortError(

@@ -101,7 +101,7 @@ package final class SafeTensors: Sendable {
     let available = UInt64(file.count - dataStart)
     var tensors: [Tensor] = []
     var expected: UInt64 = 0
-    for entry in entries.sorted(by: { ($0.begin, $0.end) < ($1.begin, $1.end) }) {
+    for entry in entries.ordered(by: { ($0.begin, $0.end) < ($1.begin, $1.end) }) {
       func failure(_ code: RetortError.Code, _ text: String) -> RetortError {
         RetortError(
           code,

@@ -30,14 +30,14 @@ package struct SafeTensorsWriter {
 
   /// Replaces the file at `path` in one step.
   package func write(to path: String) throws(RetortError) {
-    let ordered = tensors.sorted { a, b in
+    let ordered = tensors.ordered { a, b in
       let (loose, other) = (a.value.bytes.count % 64 != 0, b.value.bytes.count % 64 != 0)
       return loose == other
-        ? a.key.utf8.lexicographicallyPrecedes(b.key.utf8) : other
+        ? a.key.precedesInBytes(b.key) : other
     }
     var fields: [String] = []
     if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map {
+      let pairs = metadata.ordered { $0.key < $1.key }.map {
         Self.json($0.key) + ":" + Self.json($0.value)
       }
       fields.append("\"__metadata__\":{" + pairs.joined(separator: ",") + "}")

@@ -38,7 +38,7 @@ package struct Shard: Sendable, Hashable, Codable {
   ) throws(RetortError) {
     func number(_ name: String) throws(RetortError) -> Int? {
       guard let text = environment[name], !text.isEmpty else { return nil }
-      guard let value = Int(text), (0...1 << 31).contains(value) else {
+      guard let value = Int(decimal: text), (0...1 << 31).contains(value) else {
         throw RetortError(
           .usage,
           "\(name) is \"\(text)\", which is no number of a shard; unset it or give --shard-id and "

@@ -70,7 +70,7 @@ package struct PrincipalAxes: Sendable {
       variances.append(Float(max(variance, 0)))
       energies.append(Float(max(variance, 0) + shift * shift))
     }
-    let order = (0..<count).sorted {
+    let order = (0..<count).ordered {
       variances[$0] > variances[$1] || (variances[$0] == variances[$1] && $0 < $1)
     }
     self.dimension = dimension

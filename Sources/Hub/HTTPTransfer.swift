@@ -131,7 +131,7 @@ final class HTTPTransfer: @unchecked Sendable {
       do throws(RetortError) {
         try sink.begin(
           status: answer.status, contentRange: answer["Content-Range"],
-          length: answer["Content-Length"].flatMap { Int($0) })
+          length: answer["Content-Length"].flatMap { Int(decimal: $0) })
         return true
       } catch {
         verdict = .failed(error)
@@ -213,7 +213,7 @@ private struct HTTPAnswerHead {
     if line.hasPrefix("HTTP/") {
       // An interim answer may have come before.
       fields = [:]
-      status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+      status = line.split(separator: " ").dropFirst().first.flatMap { Int(decimal: $0) } ?? 0
     } else if let colon = line.firstIndex(of: ":") {
       let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
       fields[line[..<colon].lowercased()] = value

@@ -97,7 +97,7 @@ extension HubListing {
     {
       chosen.append(try Self.file(sibling, of: name))
     }
-    return chosen.sorted { $0.path < $1.path }
+    return chosen.ordered { $0.path < $1.path }
   }
 
   /// `model.safetensors`, or the shards together with their index.

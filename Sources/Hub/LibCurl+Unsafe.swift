@@ -18,7 +18,7 @@ enum LibCurl {
 
   /// Performs a request; the answer goes to `transfer` on this thread.
   static func get(_ request: HTTPRequest, _ transfer: HTTPTransfer) -> End {
-    let lines = request.headers.sorted { $0.key < $1.key }.map { strdup("\($0.key): \($0.value)") }
+    let lines = request.headers.ordered { $0.key < $1.key }.map { strdup("\($0.key): \($0.value)") }
     defer { for line in lines { free(line) } }
     let handler = retort_http_handler(
       context: Unmanaged.passUnretained(transfer).toOpaque(),

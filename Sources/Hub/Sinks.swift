@@ -86,9 +86,9 @@ final class PartSink: BodySink {
     guard trimmed.hasPrefix("bytes ") else { return nil }
     let parts = trimmed.dropFirst("bytes ".count).split(separator: "/")
     guard parts.count == 2, let dash = parts[0].firstIndex(of: "-"),
-      let first = Int(parts[0][..<dash].trimmingCharacters(in: .whitespaces))
+      let first = Int(decimal: parts[0][..<dash].trimmingCharacters(in: .whitespaces))
     else { return nil }
     if parts[1] == "*" { return (first, nil) }
-    return Int(parts[1]).map { (first, $0) }
+    return Int(decimal: parts[1]).map { (first, $0) }
   }
 }

@@ -139,7 +139,7 @@ struct BuildPlan: ResumePlan, Equatable {
     seed = options.seed
     batchSize = options.batchSize
     skipBadLines = options.skipBadLines
-    fields = options.fields?.sorted()
+    fields = options.fields?.ordered()
     lexical = options.lexical
     self.terms = terms ?? (options.terms.isEmpty ? nil : options.terms.map(\.described))
     shard = options.shard

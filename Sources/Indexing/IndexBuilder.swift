@@ -155,7 +155,7 @@ public struct IndexBuilder {
       && manifest.sources.map(\.shard) == [options.shard.name]
       && manifest.model?.fingerprint == encoder.fingerprint
       && graph.m == options.m && graph.efConstruction == options.efConstruction
-      && graph.seed == options.seed && manifest.keptFields == options.fields?.sorted()
+      && graph.seed == options.seed && manifest.keptFields == options.fields?.ordered()
       && manifest.lexical == options.lexical
       && manifest.terms ?? [] == options.terms.map(\.described)
   }
@@ -179,7 +179,7 @@ public struct IndexBuilder {
       model: Manifest.Model(encoder.summary, path: modelPath),
       graph: Manifest.GraphSettings(
         m: options.m, efConstruction: options.efConstruction, seed: options.seed),
-      keptFields: options.fields?.sorted(), lexical: options.lexical, terms: plan.terms,
+      keptFields: options.fields?.ordered(), lexical: options.lexical, terms: plan.terms,
       segments: [segment.describe(graph, generation: plan.generation, files: files)])
     try folder.publish(manifest)
     report.passages = manifest.passages

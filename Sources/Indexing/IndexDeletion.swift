@@ -52,7 +52,7 @@ public enum IndexDeletion {
       change.cancel()
       return report
     }
-    let manifest = try change.publish(change.segments(deleting: numbers.sorted()))
+    let manifest = try change.publish(change.segments(deleting: numbers.ordered()))
     report.passages = manifest.passages
     report.generation = manifest.generation
     return report

@@ -124,7 +124,7 @@ public struct VectorImport {
       SegmentBuilder.files(fields: fields, lexical: options.lexical), generation: generation)
     let manifest = Manifest(
       generation: generation, dimension: table.dimension, metric: options.metric, model: nil,
-      graph: options.graph, keptFields: options.fields?.sorted(), lexical: options.lexical,
+      graph: options.graph, keptFields: options.fields?.ordered(), lexical: options.lexical,
       segments: [
         Manifest.Segment(
           name: IndexFolder.name(ofGeneration: generation), passages: table.count,

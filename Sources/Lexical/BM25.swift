@@ -70,7 +70,7 @@ package struct WeightedQuery: Sendable {
     var counts: [String: Int] = [:]
     for term in terms { counts[term, default: 0] += 1 }
     var weights: [(term: String, weight: Double)] = []
-    for (term, count) in counts.sorted(by: { $0.key < $1.key }) {
+    for (term, count) in counts.ordered(by: { $0.key < $1.key }) {
       let passages = try frequency(term)
       guard passages > 0 else { continue }
       weights.append((term, Double(count) * statistics.inverseFrequency(passages)))

@@ -24,7 +24,7 @@ struct TermKey: Sendable, Comparable {
   static func == (a: TermKey, b: TermKey) -> Bool { a.start == b.start && a.text == b.text }
 
   static func < (a: TermKey, b: TermKey) -> Bool {
-    a.start == b.start ? a.text.utf8.lexicographicallyPrecedes(b.text.utf8) : a.start < b.start
+    a.start == b.start ? a.text.precedesInBytes(b.text) : a.start < b.start
   }
 }
 
@@ -84,7 +84,7 @@ package struct InvertedChunk: Sendable {
     }
 
     let keys = names.map(TermKey.init)
-    let order = names.indices.sorted { keys[$0] < keys[$1] }
+    let order = names.indices.ordered { keys[$0] < keys[$1] }
     var postings: [UInt8] = []
     var starts = [0]
     for place in order {

@@ -85,8 +85,8 @@ package struct InvertedFileWriter {
   private mutating func addTerm(_ term: [UInt8], passages: Int, bytes: Int) {
     var shared = 0
     if termCount % InvertedLayout.termsPerBlock == 0 {
-      termIndex.appendLittleEndian(UInt64(terms.count))
-      termIndex.appendLittleEndian(UInt64(offset))
+      termIndex.appendInteger(UInt64(terms.count))
+      termIndex.appendInteger(UInt64(offset))
     } else {
       while shared < min(term.count, last.count), term[shared] == last[shared] { shared += 1 }
     }
@@ -154,11 +154,11 @@ package struct InvertedFileWriter {
     let longest = lengths.max() ?? 0
     let width = longest < 1 << 8 ? 1 : longest < 1 << 16 ? 2 : 4
     var shape: [UInt8] = []
-    shape.appendLittleEndian(UInt64(lengths.count))
-    shape.appendLittleEndian(UInt64(termCount))
-    shape.appendLittleEndian(lengths.reduce(0) { $0 + UInt64($1) })
+    shape.appendInteger(UInt64(lengths.count))
+    shape.appendInteger(UInt64(termCount))
+    shape.appendInteger(lengths.reduce(0) { $0 + UInt64($1) })
     for word in [UInt32(width), settings.stemmer.code, settings.stopWords.code, 0] {
-      shape.appendLittleEndian(word)
+      shape.appendInteger(word)
     }
     var packed: [UInt8] = []
     packed.reserveCapacity(lengths.count * width)
@@ -179,14 +179,6 @@ extension LexicalSettings.Stemmer {
 extension LexicalSettings.StopWords {
   /// How the file names them.
   var code: UInt32 { self == .english ? 1 : 0 }
-}
-
-extension [UInt8] {
-  fileprivate mutating func appendLittleEndian(_ value: some FixedWidthInteger) {
-    for byte in 0..<(type(of: value).bitWidth / 8) {
-      append(UInt8(truncatingIfNeeded: value >> (8 * byte)))
-    }
-  }
 }
 
 /// The next terms of all chunks, the smallest first: a heap of chunks.

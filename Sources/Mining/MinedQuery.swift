@@ -32,8 +32,8 @@ struct MinedQuery: Sendable, Equatable {
   /// Reads `line`; nil where it is not one of the query `place`, about passages below `capacity`.
   init?(_ line: String, place: Int, capacity: Int) {
     let columns = line.split(separator: "\t", omittingEmptySubsequences: false)
-    guard columns.count >= 2, Int(columns[0]) == place else { return nil }
-    let numbers = columns[1].split(separator: " ").map { Int($0) }
+    guard columns.count >= 2, Int(decimal: columns[0]) == place else { return nil }
+    let numbers = columns[1].split(separator: " ").map { Int(decimal: $0) }
     guard let counts = MiningCounts(numbers.compactMap { $0 }), !numbers.contains(nil) else {
       return nil
     }
@@ -42,8 +42,8 @@ struct MinedQuery: Sendable, Equatable {
     pairs = []
     for column in columns.dropFirst(2) {
       let parts = column.split(separator: " ")
-      guard parts.count == 2 || parts.count == 4, let positive = Int(parts[0]),
-        let negative = Int(parts[1]), (0..<capacity).contains(positive),
+      guard parts.count == 2 || parts.count == 4, let positive = Int(decimal: parts[0]),
+        let negative = Int(decimal: parts[1]), (0..<capacity).contains(positive),
         (0..<capacity).contains(negative)
       else { return nil }
       let scores = parts.dropFirst(2).compactMap { Float($0) }

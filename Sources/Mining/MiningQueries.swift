@@ -105,7 +105,7 @@ struct MiningQueries {
     var digest = SHA256Digest()
     for item in items {
       digest.update(Array("\(item.query.id)\0\(item.query.text)\0\(item.positives)\0".utf8))
-      digest.update(Array("\(item.relevant.sorted())\0".utf8))
+      digest.update(Array("\(item.relevant.ordered())\0".utf8))
     }
     return hexadecimalText(digest.finalize())
   }
@@ -116,7 +116,7 @@ extension MiningQueries.Item {
   fileprivate mutating func draw(_ most: Int?, seed: UInt64) {
     guard let most, positives.count > most else { return }
     let key = seedOfQuery(query.id, seed)
-    let kept = positives.sorted { Hashing.mix(key ^ UInt64($0)) < Hashing.mix(key ^ UInt64($1)) }
+    let kept = positives.ordered { Hashing.mix(key ^ UInt64($0)) < Hashing.mix(key ^ UInt64($1)) }
     let chosen = Set(kept.prefix(most))
     positives.removeAll { !chosen.contains($0) }
   }

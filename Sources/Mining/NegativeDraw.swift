@@ -58,8 +58,8 @@ package struct NegativeDraw: Sendable {
     switch sampling {
     case .top: return Array(0..<count)
     case .random:
-      return shuffled(Array(scores.indices), first: count, &random).prefix(count).sorted()
-    case .bins: return stratified(scores, &random).sorted()
+      return shuffled(Array(scores.indices), first: count, &random).prefix(count).ordered()
+    case .bins: return stratified(scores, &random).ordered()
     }
   }
 

@@ -117,7 +117,7 @@ public final class CrossEncoder: Sendable {
     parameters = reader.parameters
     runner = MicroBatchRunner(weights: try reader.mappedFiles())
     fingerprint = Models.fingerprint(
-      of: reader.record.sorted() + [
+      of: reader.record.ordered() + [
         configuration.identity, "length \(self.maxLength)",
         "tokenizer \(tokenizer?.fingerprint ?? "none")",
       ])

@@ -55,10 +55,10 @@ package struct EncoderModel: Sendable {
     pooling = decisions.pooling.value
     normalize = decisions.normalize.value
     ignored = reader.ignored
-    formats = reader.formats.sorted()
+    formats = reader.formats.ordered()
     parameters = reader.parameters
     identity =
-      reader.record.sorted() + [
+      reader.record.ordered() + [
         configuration.identity, "pooling \(pooling.rawValue)", "normalize \(normalize)",
         "length \(maxLength.value)",
       ] + (precision.value == .f32 ? [] : ["precision \(precision.value.rawValue)"])

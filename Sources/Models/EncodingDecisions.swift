@@ -121,7 +121,7 @@ struct EncodingDecisions {
       ?? Decision(
         value: false, reason: "no file of the directory says; BERT_DOT does not normalise")
     let prompts = try model.json("config_sentence_transformers.json", as: PromptsFile.self)?.prompts
-    let named = (prompts ?? [:]).filter { !$0.value.isEmpty }.sorted { $0.key < $1.key }
+    let named = (prompts ?? [:]).filter { !$0.value.isEmpty }.ordered { $0.key < $1.key }
     if !named.isEmpty {
       notes.append(
         "config_sentence_transformers.json names prompts that are not added to texts: "

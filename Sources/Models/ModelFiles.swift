@@ -139,7 +139,7 @@ struct TensorFiles {
 
   private mutating func add(shardsOf index: Index, in model: ModelFiles) throws(RetortError) {
     let indexPath = model.path("model.safetensors.index.json")
-    for name in Set(index.weightMap.values).sorted() {
+    for name in Set(index.weightMap.values).ordered() {
       // The index is data from elsewhere: it may not reach outside the model's folder.
       guard !name.contains("/"), name != "..", !name.isEmpty else {
         throw RetortError(
@@ -149,7 +149,7 @@ struct TensorFiles {
       }
       try add(SafeTensors(path: model.path(name)))
     }
-    for (tensor, shard) in index.weightMap.sorted(by: { $0.key < $1.key }) {
+    for (tensor, shard) in index.weightMap.ordered(by: { $0.key < $1.key }) {
       guard let place = places[tensor], files[place.file].path == model.path(shard) else {
         throw RetortError(
           .badData,
@@ -160,7 +160,7 @@ struct TensorFiles {
   }
 
   /// All names, sorted.
-  var names: [String] { places.keys.sorted() }
+  var names: [String] { places.keys.ordered() }
 
   /// Where the weights come from, for errors about a tensor that is missing.
   var path: String { files.first?.path ?? "" }

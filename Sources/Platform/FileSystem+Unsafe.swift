@@ -77,7 +77,7 @@ package enum FileSystem {
       }
       if name != ".", name != ".." { names.append(name) }
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return names.ordered { $0.precedesInBytes($1) }
   }
 
   /// Renames `source` to `destination`, replacing it in one step, and syncs the folder.

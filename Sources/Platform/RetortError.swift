@@ -5,36 +5,48 @@
 public struct RetortError: Error, Sendable, CustomStringConvertible {
   /// What kind of failure this is; decides the exit code. New codes are not a breaking change.
   public struct Code: RawRepresentable, Hashable, Sendable {
-    /// The code's stable name.
-    public var rawValue: String
+    private enum Name: String {
+      case usage, missingInput, badData, truncated, badMagic, unsupportedVersion
+      case checksumMismatch, limitExceeded, dimensionMismatch, io, cancelled, network
+    }
 
-    /// Makes a code from its stable name.
-    public init(rawValue: String) { self.rawValue = rawValue }
+    private let name: Name
+
+    private init(_ name: Name) { self.name = name }
+
+    /// The code of a stable name; nil if this version has none of that name.
+    public init?(rawValue: String) {
+      guard let name = Name(rawValue: rawValue) else { return nil }
+      self.name = name
+    }
+
+    /// The code's stable name.
+    public var rawValue: String { name.rawValue }
 
     /// The caller asked for something that cannot be (a flag, a parameter out of range).
-    public static let usage = Code(rawValue: "usage")
+    public static var usage: Code { Code(.usage) }
     /// A file or folder that was named does not exist or cannot be opened for reading.
-    public static let missingInput = Code(rawValue: "missingInput")
+    public static var missingInput: Code { Code(.missingInput) }
     /// Input that breaks its format: wrong columns, wrong encoding, NaN, duplicate ids.
-    public static let badData = Code(rawValue: "badData")
+    public static var badData: Code { Code(.badData) }
     /// A file ends before its own header says it does.
-    public static let truncated = Code(rawValue: "truncated")
+    public static var truncated: Code { Code(.truncated) }
     /// A file is not of the kind its name or place says.
-    public static let badMagic = Code(rawValue: "badMagic")
+    public static var badMagic: Code { Code(.badMagic) }
     /// A file of a format version this program does not read.
-    public static let unsupportedVersion = Code(rawValue: "unsupportedVersion")
+    public static var unsupportedVersion: Code { Code(.unsupportedVersion) }
     /// Stored and computed checksums differ.
-    public static let checksumMismatch = Code(rawValue: "checksumMismatch")
+    public static var checksumMismatch: Code { Code(.checksumMismatch) }
     /// A count or size exceeds what the format or the program allows.
-    public static let limitExceeded = Code(rawValue: "limitExceeded")
+    public static var limitExceeded: Code { Code(.limitExceeded) }
     /// Vectors or tensors of a shape other than expected.
-    public static let dimensionMismatch = Code(rawValue: "dimensionMismatch")
+    public static var dimensionMismatch: Code { Code(.dimensionMismatch) }
     /// The operating system refused a read, write, map or rename (disk full, read-only, …).
-    public static let io = Code(rawValue: "io")
+    public static var io: Code { Code(.io) }
     /// Stopped by the user (Ctrl-C or SIGTERM).
-    public static let cancelled = Code(rawValue: "cancelled")
+    public static var cancelled: Code { Code(.cancelled) }
     /// A download failed.
-    public static let network = Code(rawValue: "network")
+    public static var network: Code { Code(.network) }
   }
 
   /// Where in the file.
@@ -45,27 +57,47 @@ public struct RetortError: Error, Sendable, CustomStringConvertible {
     case offset(UInt64)
   }
 
+  /// What the error says, behind one reference: every `try` of a function that throws this type
+  /// carries the error's room in its frame and code to move it.
+  private final class Contents: Sendable {
+    let code: Code
+    let message: String
+    let path: String?
+    let position: Position?
+    let cause: (any Error)?
+
+    init(
+      _ code: Code, _ message: String, _ path: String?, _ position: Position?,
+      _ cause: (any Error)?
+    ) {
+      self.code = code
+      self.message = message
+      self.path = path
+      self.position = position
+      self.cause = cause
+    }
+  }
+
+  private let contents: Contents
+
   /// The kind of failure.
-  public var code: Code
+  public var code: Code { contents.code }
   /// One sentence with the remedy.
-  public var message: String
+  public var message: String { contents.message }
   /// The file concerned.
-  public var path: String?
+  public var path: String? { contents.path }
   /// The line or byte concerned.
-  public var position: Position?
+  public var position: Position? { contents.position }
   /// The lower-level error.
-  public var cause: (any Error)?
+  public var cause: (any Error)? { contents.cause }
 
   /// Makes an error; `message` should say what to do about it.
+  @inline(never)
   public init(
     _ code: Code, _ message: String, path: String? = nil, at position: Position? = nil,
     cause: (any Error)? = nil
   ) {
-    self.code = code
-    self.message = message
-    self.path = path
-    self.position = position
-    self.cause = cause
+    contents = Contents(code, message, path, position, cause)
   }
 
   /// `path:line: message` or `path (offset n): message`.

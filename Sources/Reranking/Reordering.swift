@@ -21,7 +21,7 @@ struct Reordering {
         "the re-ranker scores \(describe(place)) with \(score); its weights are damaged: train or "
           + "download the model again")
     }
-    hits = scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }
+    hits = scores.indices.ordered { (scores[$1], $0) < (scores[$0], $1) }
       .map { (place: $0, score: scores[$0]) }
     var last = hits.last?.score ?? 0
     for place in scores.count..<max(count, scores.count) {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import IndexCommands
 import RetrievalCommands
 import TrainingCommands
 
@@ -9,6 +10,6 @@ struct RetortCommand: AsyncParsableCommand {
     commandName: "retort",
     abstract: "Dense passage retrieval: index, search, evaluate, train.",
     version: "0.1.0",
-    subcommands: retrievalCommands + trainingCommands + modelCommands
+    subcommands: indexCommands + retrievalCommands + trainingCommands + modelCommands
   )
 }

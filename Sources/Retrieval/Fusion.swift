@@ -60,6 +60,7 @@ public enum Fusion: Sendable, Equatable {
     // Rounded before sorting, so that what is reported as equal is in order.
     let fused = scores.map { SearchHit(number: $0.key, score: Float($0.value)) }
     return Array(
-      fused.sorted { $0.score == $1.score ? $0.number < $1.number : $0.score > $1.score }.prefix(k))
+      fused.ordered { $0.score == $1.score ? $0.number < $1.number : $0.score > $1.score }.prefix(k)
+    )
   }
 }

@@ -35,7 +35,7 @@ public enum IndexExport {
       var object = JSONObject()
       object.add("_id", .text(passage.id))
       object.add("text", .text(passage.text))
-      for (name, values) in try index.fields(of: number).sorted(by: { $0.key < $1.key }) {
+      for (name, values) in try index.fields(of: number).ordered(by: { $0.key < $1.key }) {
         if values.count == 1 { object.add(name, values[0]) } else { object.add(name, values) }
       }
       try lines.append(object.text)

@@ -70,7 +70,7 @@ extension PassageIndex {
         hits += found.map { SearchHit(number: segment.base + $0.place, score: $0.score) }
       }
       if sets.segments.count > 1 {
-        hits.sort { $0.score != $1.score ? $0.score > $1.score : $0.number < $1.number }
+        hits = hits.ordered { $0.score != $1.score ? $0.score > $1.score : $0.number < $1.number }
       }
       answers.append(Array(hits.prefix(k)))
     }

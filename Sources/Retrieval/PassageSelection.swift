@@ -20,7 +20,7 @@ extension PassageIndex {
   /// The names of the fields that filters may ask about, ascending.
   public var fields: [String] {
     Set(opened.segments.flatMap { $0.metadata?.names ?? [] })
-      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+      .ordered { $0.precedesInBytes($1) }
   }
 
   /// The passages that pass a filter, and are called one of `ids` where those are given.

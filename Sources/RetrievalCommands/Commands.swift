@@ -1,12 +1,6 @@
 import ArgumentParser
 
-/// Commands that build, search and measure indexes.
+/// Commands that search indexes, measure what they find and mine training examples from it.
 package var retrievalCommands: [any ParsableCommand.Type] {
-  [
-    IndexCommand.self, EncodeCommand.self, SearchCommand.self, EvalCommand.self,
-    RecallCommand.self, RerankCommand.self,
-  ]
+  [SearchCommand.self, EvalCommand.self, RecallCommand.self, RerankCommand.self, MineCommand.self]
 }
-
-/// Commands about what training starts from: negatives and models.
-package var modelCommands: [any ParsableCommand.Type] { [MineCommand.self, ModelCommand.self] }

@@ -48,7 +48,7 @@ extension EvalCommand {
   private static func numbers(_ list: String) throws(RetortError) -> [Int] {
     var numbers: [Int] = []
     for part in list.split(separator: ",") {
-      guard let number = Int(part.trimmingCharacters(in: .whitespaces)), number > 0 else {
+      guard let number = Int(decimal: part.trimmingCharacters(in: .whitespaces)), number > 0 else {
         throw RetortError(.usage, "--depths takes positive numbers, not \"\(part)\"")
       }
       numbers.append(number)

@@ -27,7 +27,8 @@ struct ByteCount: ExpressibleByArgument, Equatable {
       shift = unit
       digits = digits.dropLast()
     }
-    guard digits.utf8.allSatisfy({ (48...57).contains($0) }), let number = Int(digits) else {
+    guard digits.utf8.allSatisfy({ (48...57).contains($0) }), let number = Int(decimal: digits)
+    else {
       return nil
     }
     let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)

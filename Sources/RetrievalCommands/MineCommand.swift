@@ -170,7 +170,9 @@ struct MineCommand: ParsableCommand {
   }
 
   private func window() throws -> ClosedRange<Int> {
-    let parts = ranks.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+    let parts = ranks.split(separator: "-", omittingEmptySubsequences: false).map {
+      Int(decimal: $0)
+    }
     guard parts.count == 2, let first = parts[0], let last = parts[1], first >= 1, first <= last
     else { throw ValidationError("--ranks is first-last, such as 1-200, not \(ranks)") }
     return first...last

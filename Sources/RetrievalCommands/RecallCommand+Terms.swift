@@ -61,7 +61,7 @@ extension RecallCommand {
     var counts: [Int?] = []
     for part in candidates.split(separator: ",", omittingEmptySubsequences: false) {
       let text = part.filter { !$0.isWhitespace }
-      let value = Int(text)
+      let value = Int(decimal: text)
       guard text == "auto" || value ?? 0 > 0 else {
         throw RetortError(.usage, "--candidates takes positive numbers or auto, not \"\(part)\"")
       }
@@ -80,7 +80,7 @@ extension RecallCommand {
     _ candidates: Int?, _ exact: [[SearchHit]], _ found: [[SearchHit]], _ latencies: [Double]
   ) -> TermPoint {
     func numbers(_ hits: [[SearchHit]]) -> [[UInt32]] { hits.map { $0.map { UInt32($0.number) } } }
-    let sorted = latencies.sorted()
+    let sorted = latencies.ordered(by: <)
     func percentile(_ share: Int) -> Double {
       sorted.isEmpty ? 0 : 1000 * sorted[min(sorted.count - 1, sorted.count * share / 100)]
     }

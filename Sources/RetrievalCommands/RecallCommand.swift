@@ -92,7 +92,7 @@ struct RecallCommand: ParsableCommand {
     try runReportingErrors {
       Interruption.install()
       let values = try efSearch.split(separator: ",").map { text in
-        guard let value = Int(text.trimmingCharacters(in: .whitespaces)), value > 0 else {
+        guard let value = Int(decimal: text.trimmingCharacters(in: .whitespaces)), value > 0 else {
           throw RetortError(.usage, "--ef-search takes positive numbers, not \"\(text)\"")
         }
         return value

@@ -138,7 +138,7 @@ struct SearchPrompt {
   private func number(_ value: String, _ name: String, _ what: String, now: Int) throws -> Int {
     var chosen = now
     if !value.isEmpty {
-      guard let number = Int(value), (1...1_000_000).contains(number) else {
+      guard let number = Int(decimal: value), (1...1_000_000).contains(number) else {
         throw RetortError(.usage, "\(name) takes a number from 1 to 1000000")
       }
       chosen = number

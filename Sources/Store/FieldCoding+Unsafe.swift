@@ -4,7 +4,7 @@ import Formats
 /// values, the values as in metadata.seg.
 package func encodedFields(_ fields: [String: [FieldValue]]) -> [UInt8] {
   var bytes: [UInt8] = []
-  for (name, values) in fields.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+  for (name, values) in fields.ordered(by: { $0.key.precedesInBytes($1.key) }) {
     bytes.appendInteger(UInt32(name.utf8.count))
     bytes.append(contentsOf: name.utf8)
     bytes.appendInteger(UInt32(values.count))

@@ -38,7 +38,7 @@ package struct IndexFolder: Sendable {
   /// The highest generation that has a folder of files, 0 where there is none.
   package func highestGeneration() throws(RetortError) -> Int {
     guard FileSystem.kind(of: path + "/segments") == .folder else { return 0 }
-    return try FileSystem.names(in: path + "/segments").compactMap { Int($0) }.max() ?? 0
+    return try FileSystem.names(in: path + "/segments").compactMap { Int(decimal: $0) }.max() ?? 0
   }
 
   /// What is there.
@@ -112,7 +112,7 @@ package struct IndexFolder: Sendable {
     _ files: [String: String], generation: Int
   ) throws(RetortError) -> [String: Manifest.File] {
     var adopted: [String: Manifest.File] = [:]
-    for (role, file) in files.sorted(by: { $0.key < $1.key }) {
+    for (role, file) in files.ordered(by: { $0.key < $1.key }) {
       let name = "segments/\(Self.name(ofGeneration: generation))/\(file)"
       let target = path + "/" + name
       try FileSystem.makeFolder(FileSystem.parent(of: target))

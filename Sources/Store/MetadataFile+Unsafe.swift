@@ -14,7 +14,7 @@ package struct MetadataFile: Sendable {
 
   /// The names of the fields, ascending.
   package var names: [String] {
-    fields.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    fields.keys.ordered { $0.precedesInBytes($1) }
   }
 
   /// Maps the file at `path`, the metadata of `count` passages.

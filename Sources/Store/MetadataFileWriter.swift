@@ -86,7 +86,7 @@ package final class MetadataFileWriter {
   /// Writes the file at `path` and makes it durable; the names of the fields, ascending.
   package func finish(path: String) throws(RetortError) -> [String] {
     let writer = try SegmentFileWriter(path: path, kind: .metadata)
-    let names = columns.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let names = columns.keys.ordered { $0.precedesInBytes($1) }
     var fields: [MetadataField] = []
     var ranks: [[UInt32]] = []
     try writer.begin("values")
@@ -155,7 +155,7 @@ extension MetadataFileWriter.Column {
 
   /// The distinct values, ascending, and the code of each by its place of arrival.
   fileprivate func ranked() -> (values: [FieldValue], codes: [UInt32]) {
-    let sorted = places.sorted { $0.key < $1.key }
+    let sorted = places.ordered { $0.key < $1.key }
     var codes = [UInt32](repeating: 0, count: sorted.count)
     for (rank, entry) in sorted.enumerated() { codes[Int(entry.value)] = UInt32(rank) + 1 }
     return (sorted.map(\.key), codes)

@@ -261,6 +261,6 @@ package struct SegmentFile: Sendable {
 
   /// Verifies every block of every section.
   package func verifyAll() throws(RetortError) {
-    for name in sections.keys.sorted() { try sections[name]?.verifyAll() }
+    for name in sections.keys.ordered() { try sections[name]?.verifyAll() }
   }
 }

@@ -107,14 +107,3 @@ final class SegmentFileWriter {
     try writer.finish()
   }
 }
-
-extension [UInt8] {
-  /// Appends an integer's bytes, lowest first.
-  package mutating func appendInteger(_ value: some FixedWidthInteger) {
-    var rest = value
-    for _ in 0..<(type(of: value).bitWidth / 8) {
-      append(UInt8(truncatingIfNeeded: rest))
-      rest >>= 8
-    }
-  }
-}

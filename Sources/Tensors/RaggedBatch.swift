@@ -55,7 +55,7 @@ package enum MicroBatches {
   /// enough to be fast and activations still fit the cache. Sequences of length 0 are left out.
   package static func plan(lengths: [Int], tokens: Int) -> [[Int]] {
     let order = lengths.indices.filter { lengths[$0] > 0 }
-      .sorted { (lengths[$1], $0) < (lengths[$0], $1) }
+      .ordered { (lengths[$1], $0) < (lengths[$0], $1) }
     var batches: [[Int]] = []
     var current: [Int] = []
     var filled = 0

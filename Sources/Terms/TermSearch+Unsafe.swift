@@ -143,7 +143,7 @@ extension TermSet {
       FloatBuffer(capacity: table.bestCount)
     }
     // None of whose centroids is near: out, whatever the others' number.
-    return found.filter { $0.score > -.infinity }.best(wanted).map(\.place).sorted()
+    return found.filter { $0.score > -.infinity }.best(wanted).map(\.place).ordered()
   }
 
   private func exact(

@@ -18,7 +18,7 @@ struct AddedTokenMatcher: Sendable {
 
   init(_ tokens: [AddedToken]) {
     self.tokens = tokens.filter { !$0.content.isEmpty }.map { (Array($0.content.utf8), $0) }
-      .sorted { $0.bytes.count > $1.bytes.count }
+      .ordered { $0.bytes.count > $1.bytes.count }
     var starts = [Bool](repeating: false, count: 256)
     for (bytes, _) in self.tokens { starts[Int(bytes[0])] = true }
     startsToken = starts

@@ -155,7 +155,7 @@ extension TokenizerPlan {
     digest.add(Int(special.unknown))
     digest.add(Int(secondType))
     digest.add(policy.rawValue)
-    for token in added.sorted(by: { $0.id < $1.id }) {
+    for token in added.ordered(by: { $0.id < $1.id }) {
       digest.add(token.content)
       digest.add(Int(token.id))
       guard policy == .recognised else { continue }

@@ -182,7 +182,8 @@ struct TokenizerPlan {
         singleWord: token.singleWord)
       try add(token.id, fields, sources.jsonPath)
     }
-    for (id, token) in (sources.config?.addedTokensDecoder ?? [:]).sorted(by: { $0.key < $1.key }) {
+    for (id, token) in (sources.config?.addedTokensDecoder ?? [:]).ordered(by: { $0.key < $1.key })
+    {
       try add(Int(id), token, sources.configPath)
     }
     if ordinary > 0 {

@@ -14,7 +14,7 @@ package enum LabelFreeEnsembles {
         for place in group.places { fused[place] += 1 / (60 + rank) }
       }
     }
-    let scores = list.mean.sorted(by: >)
+    let scores = list.mean.ordered(by: >)
     var result = fused
     for group in groups(fused) {
       let share = scores[group.range].reduce(0, +) / Double(group.range.count)
@@ -40,7 +40,7 @@ package enum LabelFreeEnsembles {
 
   /// Places of equal scores together, the highest score first, with the ranks (from 0) they take.
   private static func groups(_ scores: [Double]) -> [(places: [Int], range: Range<Int>)] {
-    let order = scores.indices.sorted { (-scores[$0], $0) < (-scores[$1], $1) }
+    let order = scores.indices.ordered { (-scores[$0], $0) < (-scores[$1], $1) }
     var groups: [(places: [Int], range: Range<Int>)] = []
     var start = 0
     while start < order.count {

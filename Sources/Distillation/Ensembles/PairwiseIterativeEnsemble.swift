@@ -92,7 +92,7 @@ public struct PairwiseIterativeEnsemble: Sendable {
     for pair in list.pairs where isViolated(pair, logits) {
       found.append((pair, floor * pair.gap - (logits[pair.better] - logits[pair.worse])))
     }
-    found.sort {
+    found = found.ordered {
       if $0.size != $1.size { return $0.size > $1.size }
       return ($0.pair.better, $0.pair.worse) < ($1.pair.better, $1.pair.worse)
     }

@@ -156,7 +156,7 @@ package struct TopicClusters: Sendable {
     for owner in owners { sizes[Int(owner)] += 1 }
     let empty = sizes.indices.filter { sizes[$0] == 0 }
     guard !empty.isEmpty else { return }
-    var worst = owners.indices.sorted {
+    var worst = owners.indices.ordered {
       similarities[$0] != similarities[$1] ? similarities[$0] < similarities[$1] : $0 < $1
     }[...]
     for cluster in empty {
@@ -206,7 +206,7 @@ extension TopicClusters {
         threads: options.threads)
     }
     let few = min(queries.count, Self.sample * options.topicClusters)
-    let sample = chosen(few, of: queries.count, seed: options.seed).sorted()
+    let sample = chosen(few, of: queries.count, seed: options.seed).ordered()
     let clusters = try TopicClusters(
       of: try vectors(sample.map { queries[$0] }), dimension: snapshot.dimension,
       count: options.topicClusters, seed: options.seed, threads: options.threads)

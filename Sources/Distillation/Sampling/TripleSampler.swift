@@ -21,7 +21,7 @@ enum TripleSampler {
       clusters = try TopicClusters.find(
         of: clusters[0], data, model, options, reporter
       ).filter { !$0.isEmpty }
-      let sizes = clusters.map(\.count).sorted()
+      let sizes = clusters.map(\.count).ordered()
       reporter.note(
         "\(sizes.count) topic clusters of \(sizes[0]) to \(sizes[sizes.count - 1]) queries "
           + "(median \(sizes[sizes.count / 2]))")

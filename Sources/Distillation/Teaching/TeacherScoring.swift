@@ -170,7 +170,7 @@ public enum TeacherScoring {
   /// SHA-256 over the names and digests of what decides a model's scores.
   private static func digest(ofModel folder: String) throws(RetortError) -> String {
     var digest = SHA256Digest()
-    for name in try FileSystem.names(in: folder).sorted()
+    for name in try FileSystem.names(in: folder).ordered()
     where [".safetensors", ".json", ".txt", ".model"].contains(where: name.hasSuffix)
       // How it was made does not decide what it says.
       && !name.hasPrefix("retort_training")

@@ -16,7 +16,7 @@ struct TopPassages: Sendable {
 
   init(_ ids: [String], limit: Int) {
     self.limit = limit
-    let sorted = ids.indices.sorted { ids[$0].utf8.lexicographicallyPrecedes(ids[$1].utf8) }
+    let sorted = ids.indices.ordered { ids[$0].precedesInBytes(ids[$1]) }
     var order = [Int32](repeating: 0, count: ids.count)
     for (place, passage) in sorted.enumerated() {
       order[passage] = Int32(truncatingIfNeeded: place)

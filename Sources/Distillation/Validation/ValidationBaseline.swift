@@ -61,7 +61,7 @@ package struct ValidationBaseline {
       let hash = Hashing.hash128(Array(queries[place].id.utf8), seed: seed)
       members[bin].append((hash, place))
     }
-    let drawn = members.map { $0.sorted { $0.hash < $1.hash }.prefix(count / bins) }
-    return (drawn.joined().map(\.place).sorted(), drawn.map(\.count))
+    let drawn = members.map { $0.ordered { $0.hash < $1.hash }.prefix(count / bins) }
+    return (drawn.joined().map(\.place).ordered(), drawn.map(\.count))
   }
 }

@@ -8,7 +8,7 @@ extension JudgedRanking {
   /// when nothing is relevant. `nDCG` ignores relevance thresholds.
   func nDCG(cutoff: Int?, gain: Measure.Gain) -> Double {
     var ideal = 0.0
-    let best = grades.filter { $0 > 0 }.sorted(by: >)
+    let best = grades.filter { $0 > 0 }.ordered(by: >)
     for (index, grade) in best.prefix(cutoff ?? best.count).enumerated() {
       ideal += Self.gain(grade, gain) / Self.discount(index + 1)
     }

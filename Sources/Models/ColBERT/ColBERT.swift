@@ -56,13 +56,13 @@ public final class ColBERT: Sendable {
     dimension = network.projection.outputs
     parameters = reader.parameters
     termFingerprint = Models.fingerprint(
-      of: reader.record.sorted() + [
+      of: reader.record.ordered() + [
         configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
         "colbert terms \(settings.normalizes) \(settings.passageMarker ?? "-")",
         "\(settings.skipsPunctuation) \(settings.passageLength)",
       ])
     fingerprint = Models.fingerprint(
-      of: reader.record.sorted() + [
+      of: reader.record.ordered() + [
         configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
         "colbert \(settings.normalizes) \(settings.queryMarker ?? "-")",
         "\(settings.passageMarker ?? "-") \(settings.queryMasks) \(settings.skipsPunctuation)",

@@ -45,7 +45,7 @@ public struct QueryMasks: Sendable, Hashable, Codable, CustomStringConvertible {
       return
     }
     guard (2...3).contains(parts.count), let placement = Placement(rawValue: parts[0]),
-      placement != .none, let count = Int(parts[1]), (1...4096).contains(count),
+      placement != .none, let count = Int(decimal: parts[1]), (1...4096).contains(count),
       parts.count == 2 || ["attended", "unattended"].contains(parts[2])
     else {
       throw RetortError(

@@ -56,9 +56,9 @@ public final class PreTTR: Sendable {
       "split \(settings.joinLayerIdx)",
     ]
     fingerprint = Models.fingerprint(
-      of: weights.record.sorted() + facts + ["queries of \(settings.queryLength)"])
+      of: weights.record.ordered() + facts + ["queries of \(settings.queryLength)"])
     termFingerprint = Models.fingerprint(
-      of: weights.record.filter(network.decidesKept).sorted() + facts)
+      of: weights.record.filter(network.decidesKept).ordered() + facts)
   }
 
   /// What inference makes of weights that are being trained; it has no identity.

@@ -42,12 +42,12 @@ public final class TK: Sendable {
     network = plain.packed
     parameters = reader.parameters
     fingerprint = Models.fingerprint(
-      of: reader.record.sorted() + configuration.identity + [
+      of: reader.record.ordered() + configuration.identity + [
         "words \(vocabulary.fingerprint)", "passages \(passageLength)",
       ])
     // The kernels come behind a passage's vectors.
     termFingerprint = Models.fingerprint(
-      of: reader.record.filter { !$0.hasPrefix("kernel_") }.sorted()
+      of: reader.record.filter { !$0.hasPrefix("kernel_") }.ordered()
         + configuration.identity.dropLast()
         + ["words \(vocabulary.fingerprint)", "passages \(passageLength)"])
   }

@@ -47,9 +47,9 @@ package struct TKStart: Sendable {
         "has vectors of none of the texts' \(counts.count) words; name vectors of lower-cased words "
           + "of their language", path: embeddings)
     }
-    let ordered = known.sorted { one, other in
+    let ordered = known.ordered { one, other in
       one.value != other.value
-        ? one.value > other.value : one.key.utf8.lexicographicallyPrecedes(other.key.utf8)
+        ? one.value > other.value : one.key.precedesInBytes(other.key)
     }
     let words = ordered.prefix(limit).map(\.key)
     let covered = ordered.prefix(limit).reduce(0) { $0 + $1.value }

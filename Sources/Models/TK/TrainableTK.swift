@@ -53,7 +53,7 @@ package struct TrainableTK: Sendable {
     var reader = try PlainWeightReader(files)
     let network = try TKNetwork(configuration, &reader)
     self.init(
-      network, vocabulary, origin: fingerprint(of: reader.record.sorted()),
+      network, vocabulary, origin: fingerprint(of: reader.record.ordered()),
       notes: ["goes on from a TK of \(vocabulary.count) words"])
   }
 

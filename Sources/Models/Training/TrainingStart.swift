@@ -23,7 +23,7 @@ struct TrainingStart {
   }
 
   /// What identifies the weights read so far.
-  var origin: String { fingerprint(of: reader.record.sorted() + [configuration.identity]) }
+  var origin: String { fingerprint(of: reader.record.ordered() + [configuration.identity]) }
 
   /// The pooler's tensors, which a model does not use but other programs look for.
   var pooler: [(name: String, tensor: WeightReader.Source)] {

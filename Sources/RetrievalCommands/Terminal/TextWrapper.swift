@@ -1,3 +1,4 @@
+import CommandSupport
 import Platform
 
 /// Breaks text into lines of a terminal's width, between words where it can.
@@ -84,7 +85,9 @@ package struct TextWrapper: Sendable {
     if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 {
       return Int(size.ws_col)
     }
-    if let columns = environment("COLUMNS").flatMap({ Int($0) }), (1...10_000).contains(columns) {
+    if let columns = environment("COLUMNS").flatMap({ Int(decimal: $0) }),
+      (1...10_000).contains(columns)
+    {
       return columns
     }
     return 80

@@ -81,7 +81,7 @@ struct IndexInfoCommand: ParsableCommand {
     print(
       "  reachable:  \(graph.reachable) of \(segment.passages) "
         + "(\(graph.linkedByPass) linked by the reachability pass)")
-    for (_, file) in segment.files.sorted(by: { $0.key < $1.key }) {
+    for (_, file) in segment.files.ordered(by: { $0.key < $1.key }) {
       print("  \(file.name): \(megabytes(file.bytes))")
     }
   }
