@@ -141,8 +141,8 @@ let package = Package(
     .testTarget(
       name: "RetortCLITests",
       dependencies: [
-        "RetortCLI", "RetrievalCommands", "Retort", "DefaultEncoder", "Indexing", "Retrieval",
-        "Models", "Store",
+        "RetortCLI", "CommandSupport", "RetrievalCommands", "Retort", "DefaultEncoder", "Indexing",
+        "Retrieval", "Models", "Store",
         "TestSupport",
       ]),
   ],

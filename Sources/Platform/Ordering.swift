@@ -48,5 +48,7 @@ private func orderedNumbers(_ numbers: [Int], by precedes: (Int, Int) -> Bool) -
 extension String {
   /// Whether the text's UTF-8 bytes come before those of `other`.
   @inline(never)
-  package func precedesInBytes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
+  package func precedesInBytes(_ other: String) -> Bool {
+    utf8.lexicographicallyPrecedes(other.utf8)
+  }
 }

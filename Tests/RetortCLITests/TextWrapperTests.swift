@@ -1,3 +1,4 @@
+import CommandSupport
 import Platform
 import RetrievalCommands
 import Testing
