@@ -34,7 +34,7 @@ CODES_AVX2 __m128 codes_floats(const uint8_t *const records[4], uint32_t offset)
 }
 
 // Four records at once: weights are loaded, sums added up and scores combined for all of them
-// together, in 28 % less instructions a search, and their memory is waited for together.
+// together, and their memory is waited for together.
 CODES_AVX2 __m128 codes_score4(const retort_codes_query *query, const uint8_t *const records[4]) {
   const __m256i low4 = _mm256_set1_epi8(15), low2 = _mm256_set1_epi8(3);
   const int8_t *weight = query->weights;
