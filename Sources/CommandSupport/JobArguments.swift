@@ -35,6 +35,62 @@ package struct JobArguments: ParsableArguments {
   }
 }
 
+/// What a job takes that works on queries one by one, writes one file of them and can go on with it.
+package struct QueryJobArguments: ParsableArguments {
+  @Option(name: .shortAndLong, help: "The file to make; - is standard output.")
+  package var output: String
+
+  @Option(help: "The share of queries and passages named that may be unknown; they are left out.")
+  package var maxUnknown = 0.01
+
+  @OptionGroup package var threading: ThreadArguments
+
+  @Flag(help: "Go on with work that did not finish; does nothing where it did.")
+  package var resume = false
+
+  @Flag(help: "Replace a finished file, or start again.")
+  package var overwrite = false
+
+  @Flag(help: "Skip and count lines that cannot be read instead of stopping at the first.")
+  package var skipBadLines = false
+
+  @Flag(help: "No progress, only warnings and errors.")
+  package var quiet = false
+
+  @Flag(help: "Print the report as JSON on standard output.")
+  package var json = false
+
+  package init() {}
+
+  package func validate() throws {
+    guard (0...1).contains(maxUnknown) else {
+      throw ValidationError("--max-unknown must lie in 0...1")
+    }
+    guard !json || output != "-" else {
+      throw ValidationError("--json and --output - would both print; name a file")
+    }
+  }
+
+  /// Shows the report of `body`, which is nil where the work was finished before; if it is
+  /// interrupted, says how to go on.
+  package func run<Report>(
+    _ body: () throws -> Report?, show: (Report) throws -> Void
+  ) throws {
+    do {
+      guard let report = try body() else {
+        if !quiet { writeError("\(output): finished before; there is nothing to do") }
+        return
+      }
+      try show(report)
+    } catch let error as RetortError where error.code == .cancelled {
+      let kept =
+        output == "-"
+        ? "" : "; finished queries are kept: run the same command with --resume to go on"
+      throw RetortError(.cancelled, "interrupted" + kept)
+    }
+  }
+}
+
 /// Which part of a corpus is this job's.
 package struct ShardArguments: ParsableArguments {
   @Option(

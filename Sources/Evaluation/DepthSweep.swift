@@ -17,6 +17,8 @@ public struct DepthSweep: Sendable {
   public let missingQueries: Int
   /// Documents of the run that are not among the candidates of their query; they are left out.
   public let strangers: Int
+  /// Documents of the run in judged queries, strangers included.
+  public let documents: Int
   private let sums: [[Double]]
 
   /// Measures a run at depths of its candidates' order.
@@ -35,7 +37,7 @@ public struct DepthSweep: Sendable {
     let depths = Set(depths ?? Self.usualDepths(upTo: deepest)).ordered()
     var sums = [[Double]](
       repeating: [Double](repeating: 0, count: measures.count), count: depths.count)
-    var (counted, missing, strangers) = (0, 0, 0)
+    var (counted, missing, strangers, documents) = (0, 0, 0, 0)
     for (query, id) in qrels.table.queryIDs.enumerated() {
       let place = run.table.query(id)
       if place == nil {
@@ -47,6 +49,7 @@ public struct DepthSweep: Sendable {
         run: run, query: place, candidates: candidates, id: id, qrels: qrels, judgedQuery: query,
         scores: scores)
       strangers += sweep.strangers
+      documents += place.map { run.table.rows($0).count } ?? 0
       for (row, depth) in depths.enumerated() {
         let ranking = sweep.ranking(depth: depth)
         for (column, measure) in measures.enumerated() {
@@ -59,6 +62,7 @@ public struct DepthSweep: Sendable {
     self.queries = counted
     self.sums = sums
     self.strangers = strangers
+    self.documents = documents
     missingQueries = missing
   }
 

@@ -30,8 +30,21 @@ package func threadSeconds() -> Double {
   return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
-/// Resident memory of this process's high-water mark in bytes, or nil where unknown.
+/// Resident memory of this program's high-water mark in bytes, or nil where unknown.
+///
+/// Linux keeps `ru_maxrss` across exec: a program that a large one started would report that one's
+/// memory. What /proc says begins with the program.
 package func peakResidentBytes() -> Int? {
+  #if os(Linux)
+    if let status = try? FileSystem.read("/proc/self/status") {
+      let lines = String(decoding: status, as: UTF8.self).split(separator: "\n")
+      if let peak = lines.first(where: { $0.hasPrefix("VmHWM:") }),
+        let kilobytes = Int(decimal: String(peak.filter(\.isNumber)))
+      {
+        return kilobytes * 1024
+      }
+    }
+  #endif
   var usage = rusage()
   #if canImport(Glibc)
     guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return nil }

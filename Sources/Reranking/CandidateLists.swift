@@ -74,8 +74,8 @@ struct CandidateLists {
   ) throws(RetortError) {
     if report.deletedPassages > 0 {
       warnings.append(
-        "\(report.deletedPassages) of \(run.count) candidates were deleted from the index; they are "
-          + "left out")
+        "\(report.deletedPassages) of \(counted(run.count, "candidate")) "
+          + "\(report.deletedPassages == 1 ? "was" : "were") deleted from the index, left out")
     }
     let unknown = report.unknownQueries + report.missingPassages
     guard unknown > 0 || lists.isEmpty else { return }

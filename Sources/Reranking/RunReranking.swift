@@ -158,7 +158,7 @@ private struct Work {
 
   /// Scores what is left.
   mutating func score(_ reporter: ProgressReporter) throws(RetortError) {
-    if !scores.isEmpty { reporter.note("going on behind \(scores.count) candidates") }
+    if !scores.isEmpty { reporter.note("going on behind \(counted(scores.count, "candidate"))") }
     reporter.begin("re-rank", unit: "candidates", total: lists.count, done: scores.count)
     let start = monotonicSeconds()
     report.scoredNow = lists.count - scores.count

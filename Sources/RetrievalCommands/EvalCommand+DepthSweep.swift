@@ -74,6 +74,13 @@ extension EvalCommand {
         "\(run): \(sweep.missingQueries) of \(counted(judged, "judged query")) missing, "
           + (onlyCommon ? "not counted" : "counted as 0 (--only-common leaves them out)"))
     }
+    guard Double(sweep.strangers) <= maxUnknown * Double(sweep.documents) else {
+      throw RetortError(
+        .badData,
+        "has \(sweep.strangers) of \(counted(sweep.documents, "document")) that are not among the "
+          + "candidates of \(candidates); name the run that it re-ranked, or allow more with "
+          + "--max-unknown", path: run)
+    }
     if sweep.strangers > 0 {
       writeError(
         "\(run): "

@@ -97,7 +97,14 @@ struct EvalCommand: ParsableCommand {
   @Option(help: "With --depth-sweep: write the curves as an SVG file.")
   var svg: String?
 
+  @Option(
+    help: "With --depth-sweep: the share of RUN's documents that may be no candidates of theirs.")
+  var maxUnknown = 0.01
+
   func validate() throws {
+    guard (0...1).contains(maxUnknown) else {
+      throw ValidationError("--max-unknown must lie in 0...1.")
+    }
     guard depthSweep != nil || (depths == nil && svg == nil) else {
       throw ValidationError("--depths and --svg need --depth-sweep.")
     }

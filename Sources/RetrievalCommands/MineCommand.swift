@@ -64,9 +64,6 @@ struct MineCommand: ParsableCommand {
     help: "Or a run that ranks them: TREC, or MS MARCO where no scores are compared.")
   var ranking: String?
 
-  @Option(name: .shortAndLong, help: "The file to make; - is standard output.")
-  var output: String
-
   @Option(help: "What columns hold: ids or texts.")
   var columns = MiningOptions.Columns.ids
 
@@ -125,25 +122,7 @@ struct MineCommand: ParsableCommand {
   @Option(help: "Decides which passages are drawn.")
   var seed: UInt64 = 1
 
-  @Option(help: "The share of positives, and of a run's passages, that the index may not have.")
-  var maxUnknown = 0.01
-
-  @OptionGroup var threading: ThreadArguments
-
-  @Flag(help: "Go on with work that did not finish; does nothing where it did.")
-  var resume = false
-
-  @Flag(help: "Replace a finished file, or start again.")
-  var overwrite = false
-
-  @Flag(help: "Skip and count lines of --queries and --teacher-scores that cannot be read.")
-  var skipBadLines = false
-
-  @Flag(help: "No progress, only warnings and errors.")
-  var quiet = false
-
-  @Flag(help: "Print the report as JSON on standard output.")
-  var json = false
+  @OptionGroup var job: QueryJobArguments
 
   func validate() throws {
     guard (from == nil) != (ranking == nil) else {
@@ -162,9 +141,6 @@ struct MineCommand: ParsableCommand {
     if let efSearch, efSearch < 1 { throw ValidationError("--ef-search must be at least 1") }
     guard maxLength == nil || teacher != nil else {
       throw ValidationError("--max-length is of --teacher")
-    }
-    guard !json || output != "-" else {
-      throw ValidationError("--json and --output - would both print; name a file")
     }
     _ = try window()
   }
@@ -193,7 +169,7 @@ struct MineCommand: ParsableCommand {
     try runReportingErrors {
       Interruption.install()
       var options = MiningOptions(
-        index: index, queries: queries, qrels: qrels, source: try source(), output: output)
+        index: index, queries: queries, qrels: qrels, source: try source(), output: job.output)
       options.columns = columns
       options.negatives = negatives
       options.maxPositives = maxPositives
@@ -207,23 +183,12 @@ struct MineCommand: ParsableCommand {
       options.teacherScores = teacherScores
       options.teacherLength = maxLength
       options.seed = seed
-      options.maxUnknown = maxUnknown
-      options.threads = threading.threads
-      options.resume = resume
-      options.overwrite = overwrite
-      options.skipBadLines = skipBadLines
-      do {
-        guard let report = try HardNegatives.mine(options, quiet: quiet) else {
-          if !quiet { writeError("\(output): finished before; there is nothing to do") }
-          return
-        }
-        try show(report)
-      } catch let error as RetortError where error.code == .cancelled {
-        let kept =
-          output == "-"
-          ? "" : "; finished queries are kept: run the same command with --resume to go on"
-        throw RetortError(.cancelled, "interrupted" + kept)
-      }
+      options.maxUnknown = job.maxUnknown
+      options.threads = job.threading.threads
+      options.resume = job.resume
+      options.overwrite = job.overwrite
+      options.skipBadLines = job.skipBadLines
+      try job.run({ try HardNegatives.mine(options, quiet: job.quiet) }, show: show)
     }
   }
 
@@ -258,11 +223,11 @@ struct MineCommand: ParsableCommand {
     for warning in warnings where warning.count > 0 {
       writeError("warning: \(counted(warning.count, warning.one, warning.many))")
     }
-    if json { return try printJSON(report) }
-    guard !quiet else { return }
+    if job.json { return try printJSON(report) }
+    guard !job.quiet else { return }
     writeError(
       """
-      \(output): \(counted(report.triples, "triple")) of \(counted(report.queries, "query")) and \
+      \(job.output): \(counted(report.triples, "triple")) of \(counted(report.queries, "query")) and \
       \(counted(report.positives, "positive")), \(counts.short) of them with fewer than \
       \(counted(negatives, "negative"))
       \(counted(counts.candidates, "passage")) looked at; left out: \(counts.summary)

@@ -48,9 +48,6 @@ struct RerankCommand: ParsableCommand {
       """)
   var model: String
 
-  @Option(name: .shortAndLong, help: "The run to make; - is standard output.")
-  var output: String
-
   @Option(help: "Candidates of every query that are re-ranked (default: all).")
   var depth: Int?
 
@@ -72,37 +69,13 @@ struct RerankCommand: ParsableCommand {
 
   @OptionGroup var masks: QueryMaskArguments
 
-  @Option(help: "The share of candidates that may name unknown queries or passages.")
-  var maxUnknown = 0.01
-
-  @OptionGroup var threading: ThreadArguments
-
-  @Flag(help: "Go on with work that did not finish; does nothing where it did.")
-  var resume = false
-
-  @Flag(help: "Replace a finished file, or start again.")
-  var overwrite = false
-
-  @Flag(help: "Skip and count lines of --topics and --corpus that cannot be read.")
-  var skipBadLines = false
-
-  @Flag(help: "No progress, only warnings and errors.")
-  var quiet = false
-
-  @Flag(help: "Print the report as JSON on standard output.")
-  var json = false
+  @OptionGroup var job: QueryJobArguments
 
   func validate() throws {
     guard (index == nil) != (corpus == nil) else {
       throw ValidationError("give --index or --corpus, which have the passages' texts")
     }
     guard (depth ?? 1) >= 1 else { throw ValidationError("--depth must be at least 1") }
-    guard (0...1).contains(maxUnknown) else {
-      throw ValidationError("--max-unknown must lie in 0...1")
-    }
-    guard !json || output != "-" else {
-      throw ValidationError("--json and --output - would both print; name a file")
-    }
   }
 
   func run() throws {
@@ -111,32 +84,19 @@ struct RerankCommand: ParsableCommand {
       var options = RunRerankingOptions(
         run: candidates, topics: topics,
         passages: index.map { .index($0) } ?? .corpus(corpus ?? ""),
-        reranker: try rerankerNamed(model), output: output)
+        reranker: try rerankerNamed(model), output: job.output)
       options.runLayout = runFormat
       options.format = outputFormat
       options.tag = tag
       options.depth = depth
       options.settings.maxLength = maxLength
       options.settings.queryMasks = try masks.parsed()
-      options.maxUnknown = maxUnknown
-      options.threads = threading.threads
-      options.resume = resume
-      options.overwrite = overwrite
-      options.skipBadLines = skipBadLines
-      do {
-        guard let report = try RunReranking.rerank(options, quiet: quiet) else {
-          if !quiet { writeError("\(output): finished before; there is nothing to do") }
-          return
-        }
-        try show(report)
-      } catch let error as RetortError where error.code == .cancelled {
-        let kept =
-          output == "-"
-          ? ""
-          : "; finished queries are kept: run the same command with "
-            + "--resume to go on"
-        throw RetortError(.cancelled, "interrupted" + kept)
-      }
+      options.maxUnknown = job.maxUnknown
+      options.threads = job.threading.threads
+      options.resume = job.resume
+      options.overwrite = job.overwrite
+      options.skipBadLines = job.skipBadLines
+      try job.run({ try RunReranking.rerank(options, quiet: job.quiet) }, show: show)
     }
   }
 
@@ -148,11 +108,11 @@ struct RerankCommand: ParsableCommand {
             report.truncated, "text is longer than the model takes; only its start was read",
             "texts are longer than the model takes; only their starts were read"))
     }
-    if json { return try printJSON(report) }
-    guard !quiet else { return }
+    if job.json { return try printJSON(report) }
+    guard !job.quiet else { return }
     writeError(
       """
-      \(output): \(counted(report.queries, "query")), \
+      \(job.output): \(counted(report.queries, "query")), \
       \(counted(report.candidates, "candidate")) re-ranked, \
       \(report.behindDepth) behind the depth; \
       \(ProgressReporter.rate(Double(report.scoredNow) / max(report.seconds, 1e-9)))/s

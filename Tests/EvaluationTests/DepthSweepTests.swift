@@ -70,7 +70,7 @@ import Testing
       try Run([("q", [("x", 9), ("b", 8), ("a", 7)])]),
       candidates: try Run([("q", [("a", 2), ("b", 1)])]), against: qrels,
       measures: [Measure(.reciprocalRank)], depths: [2, 1, 2])
-    #expect(sweep.depths == [1, 2] && sweep.strangers == 1)
+    #expect(sweep.depths == [1, 2] && sweep.strangers == 1 && sweep.documents == 3)
     #expect(sweep.value(depth: 0, measure: 0) == 0)
     #expect(sweep.value(depth: 1, measure: 0) == 1)
   }

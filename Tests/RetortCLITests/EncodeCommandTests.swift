@@ -39,6 +39,16 @@ import Testing
     one.count == other.count ? zip(one, other).map { abs($0 - $1) }.max() ?? 0 : .infinity
   }
 
+  @Test func `peak memory is the program's, not that of the one that started it`() throws {
+    // Untouched pages would not be resident.
+    let mine = [UInt8](repeating: 1, count: 400_000_000)
+    let result = try encode("--json", to: "small.npy")
+    #expect(mine[mine.count - 1] == 1)
+    let report = try JSONDecoder().decode(
+      CorpusEncodingReport.self, from: Data(result.standardOutput.utf8))
+    #expect((1_000_000..<300_000_000).contains(report.peakBytes), "\(report.peakBytes)")
+  }
+
   @Test func `vectors are those of the library, in the order of the ids`() throws {
     let result = try encode("--json", to: "out.npy")
     #expect(result.exitCode == 0, "\(result)")

@@ -122,7 +122,7 @@ import Testing
     try write("re.trec", "q1 Q0 dC 1 3 r\nq1 Q0 dB 2 2 r\nq1 Q0 dA 3 1 r\nq1 Q0 dX 4 0 r\n")
     let arguments = [
       "eval", qrels, folder.path + "/re.trec", "RR", "R@10", "--only-common", "--rel", "3",
-      "--depth-sweep", folder.path + "/candidates.trec",
+      "--depth-sweep", folder.path + "/candidates.trec", "--max-unknown", "0.25",
     ]
     let svg = folder.path + "/sweep.svg"
     let result = try CLIRunner.run(arguments + ["--svg", svg])
@@ -137,6 +137,9 @@ import Testing
 
         """)
     #expect(result.standardError.contains("1 document is not among the candidates"))
+    let strict = try CLIRunner.run(arguments.dropLast(2) + ["--json"])
+    #expect(strict.exitCode == 65 && strict.standardOutput.isEmpty, "\(strict)")
+    #expect(strict.standardError.contains("1 of 4 documents that are not among the candidates"))
     #expect(try String(contentsOfFile: svg, encoding: .utf8).contains("re-ranking depth"))
     let json = try CLIRunner.run(arguments + ["--json", "--depths", "3,1"])
     let object = try JSONSerialization.jsonObject(with: Data(json.standardOutput.utf8))

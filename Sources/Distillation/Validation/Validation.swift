@@ -58,11 +58,11 @@ struct Validation: Sendable {
     case (let lists?, .bertDot):
       let (queries, passages) = ids()
       task = .candidates(queries: queries, passages: passages, lists: lists)
-      what = "\(lists.reduce(0) { $0 + $1.count }) candidates"
+      what = counted(lists.reduce(0) { $0 + $1.count }, "candidate")
     case (let lists?, .colbert), (let lists?, .tk), (let lists?, .prettr):
       let (queries, passages) = sequences()
       task = .sequences(queries: queries, passages: passages, lists: lists)
-      what = "\(lists.reduce(0) { $0 + $1.count }) candidates"
+      what = counted(lists.reduce(0) { $0 + $1.count }, "candidate")
     case (let lists?, .bertCat):
       var pairs: [(query: String, passage: String)] = []
       for (query, list) in zip(texts.queries, lists) {
