@@ -81,16 +81,24 @@ require_build_tools() {
   unset OPENBLAS_CORETYPE
 }
 
-# Results go to standard output, everything else to standard error.
+# Says on standard error what is done, and after how many seconds; results go to standard output.
 step() { printf '[%3d s] %s\n' "$SECONDS" "$1" >&2; }
+
+# Whether Swift can put its runtime into a program.
+has_static_runtime() {
+  local resources
+  resources=$(swiftc -print-target-info 2>/dev/null | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
+  [ "$(uname -s)" = Linux ] && [ -n "$resources" ] && [ -d "${resources}_static" ]
+}
 
 # Builds the program unless no source is younger, and sets `retort` to its path.
 #
-# On Linux the program holds Swift's runtime: it answers a question a fifth sooner and runs where
-# Swift is not installed. Tests are compiled otherwise; a folder for each keeps both builds.
+# On Linux the program holds Swift's runtime, where Swift brings it in that form: it answers a question
+# a fifth sooner and runs where Swift is not installed. Tests are compiled otherwise; a folder for
+# each keeps both builds.
 build_program() {
   local options=(-c release --product retort) scratch=$retort_root/.build
-  if [ "$(uname -s)" = Linux ]; then
+  if has_static_runtime; then
     scratch=$retort_root/.build/static
     options+=(--static-swift-stdlib --scratch-path "$scratch")
   fi

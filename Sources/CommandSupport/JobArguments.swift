@@ -40,9 +40,6 @@ package struct QueryJobArguments: ParsableArguments {
   @Option(name: .shortAndLong, help: "The file to make; - is standard output.")
   package var output: String
 
-  @Option(help: "The share of queries and passages named that may be unknown; they are left out.")
-  package var maxUnknown = 0.01
-
   @OptionGroup package var threading: ThreadArguments
 
   @Flag(help: "Go on with work that did not finish; does nothing where it did.")
@@ -51,7 +48,8 @@ package struct QueryJobArguments: ParsableArguments {
   @Flag(help: "Replace a finished file, or start again.")
   package var overwrite = false
 
-  @Flag(help: "Skip and count lines that cannot be read instead of stopping at the first.")
+  @Flag(
+    help: "Skip and count lines of texts and triples that cannot be read (not of runs and qrels).")
   package var skipBadLines = false
 
   @Flag(help: "No progress, only warnings and errors.")
@@ -63,9 +61,6 @@ package struct QueryJobArguments: ParsableArguments {
   package init() {}
 
   package func validate() throws {
-    guard (0...1).contains(maxUnknown) else {
-      throw ValidationError("--max-unknown must lie in 0...1")
-    }
     guard !json || output != "-" else {
       throw ValidationError("--json and --output - would both print; name a file")
     }

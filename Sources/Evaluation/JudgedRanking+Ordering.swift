@@ -42,7 +42,7 @@ extension JudgedRanking {
       let score = table.values[row]
       return (score: scores == .float32 ? Double(Float(score)) : score, row: row)
     }
-    .ordered { one, other in
+    .sorted { one, other in
       if one.score != other.score { return one.score > other.score }
       return table.documents.isBefore(other.row, one.row)
     }
@@ -111,7 +111,7 @@ private struct GradeTable {
     documents = table.documents
     sorted = table.rows(query)
       .map { (table.documents.prefix($0), $0, Int(table.values[$0])) }
-      .ordered { one, other in
+      .sorted { one, other in
         one.0 != other.0 ? one.0 < other.0 : table.documents.isBefore(one.1, other.1)
       }
   }

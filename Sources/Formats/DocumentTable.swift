@@ -116,7 +116,7 @@ struct DocumentTableBuilder {
   private func checkDuplicates(
     _ rows: ArraySlice<Int>, _ query: String, _ path: String?
   ) throws(RetortError) {
-    let sorted = rows.map { (key: documents.prefix($0), row: $0) }.ordered { one, other in
+    let sorted = rows.map { (key: documents.prefix($0), row: $0) }.sorted { one, other in
       if one.key != other.key { return one.key < other.key }
       let order = IDList.compare(documents.bytes(one.row), documents.bytes(other.row))
       return order != 0 ? order < 0 : one.row < other.row

@@ -55,7 +55,7 @@ package struct TopPassages {
 
   /// The passages, best first, equal ones by number.
   package func hits(scale: Float) -> [LexicalHit] {
-    heap.ordered(by: >).map {
+    heap.sorted(by: >).map {
       LexicalHit(
         number: Int(Self.numberMask - $0 & Self.numberMask), score: Float($0 >> 40) / scale)
     }

@@ -13,14 +13,15 @@ extension Int {
 private func number(ofDigits text: String) -> Int? { Int(text) }
 
 extension [UInt8] {
-  /// Appends an integer's bytes, lowest first.
-  @inline(never)
+  /// Appends an integer's bytes, at most eight, lowest first.
+  @inlinable
   package mutating func appendInteger(_ value: some FixedWidthInteger) {
-    append(littleEndian: UInt64(truncatingIfNeeded: value), bytes: type(of: value).bitWidth / 8)
+    precondition(value.bitWidth <= 64, "an integer of more than eight bytes")
+    append(littleEndian: UInt64(truncatingIfNeeded: value), bytes: value.bitWidth / 8)
   }
 
-  @inline(never)
-  private mutating func append(littleEndian value: UInt64, bytes: Int) {
+  @inline(never) @usableFromInline
+  package mutating func append(littleEndian value: UInt64, bytes: Int) {
     var rest = value
     for _ in 0..<bytes {
       append(UInt8(truncatingIfNeeded: rest))

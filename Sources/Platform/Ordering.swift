@@ -1,11 +1,12 @@
 /// Sorting that is compiled once.
 ///
-/// The standard library's `sort` is compiled anew for every type of element and every closure:
-/// a hundred places that put a few names or rows in order were a tenth of the work of compiling
-/// the program. They call these, which sort positions; loops whose work is sorting (a node's
-/// neighbours, the best of a scan) keep `sort`.
+/// The standard library's `sort` is compiled anew for every type of element and every closure: eleven
+/// places that put a few names or rows in order were 15 % of the work of compiling Formats. Such
+/// places call these, which sort positions by one compiled sort; loops whose work is sorting (a
+/// node's neighbours, the documents of every query) keep `sort`.
 extension Sequence {
   /// The elements in order; elements that do not precede one another stay as they are.
+  @inlinable
   package func ordered(by precedes: (Element, Element) -> Bool) -> [Element] {
     let elements = Array(self)
     return orderedPositions(elements.count) { precedes(elements[$0], elements[$1]) }
@@ -29,7 +30,7 @@ extension Sequence<Int> {
 }
 
 /// 0 to `count` - 1 in the order of what they stand for; equals by number.
-@inline(never)
+@inline(never) @usableFromInline
 package func orderedPositions(_ count: Int, by precedes: (Int, Int) -> Bool) -> [Int] {
   orderedNumbers(Array(0..<count), by: precedes)
 }

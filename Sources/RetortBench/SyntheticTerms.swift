@@ -26,7 +26,8 @@ struct SyntheticTerms: Sendable {
   }
 
   private func generator(_ number: Int) -> SplitMix64 {
-    SplitMix64(seed: Hashing.mix(seed &+ UInt64(bitPattern: Int64(number)) &* 0x9E37_79B9_7F4A_7C15))
+    SplitMix64(
+      seed: Hashing.mix(seed &+ UInt64(bitPattern: Int64(number)) &* 0x9E37_79B9_7F4A_7C15))
   }
 
   private func count(_ random: inout SplitMix64) -> Int {

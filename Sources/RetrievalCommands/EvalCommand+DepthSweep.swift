@@ -74,7 +74,7 @@ extension EvalCommand {
         "\(run): \(sweep.missingQueries) of \(counted(judged, "judged query")) missing, "
           + (onlyCommon ? "not counted" : "counted as 0 (--only-common leaves them out)"))
     }
-    guard Double(sweep.strangers) <= maxUnknown * Double(sweep.documents) else {
+    guard Double(sweep.strangers) <= (maxUnknown ?? 0.01) * Double(sweep.documents) else {
       throw RetortError(
         .badData,
         "has \(sweep.strangers) of \(counted(sweep.documents, "document")) that are not among the "

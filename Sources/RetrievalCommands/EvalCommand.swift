@@ -98,15 +98,20 @@ struct EvalCommand: ParsableCommand {
   var svg: String?
 
   @Option(
-    help: "With --depth-sweep: the share of RUN's documents that may be no candidates of theirs.")
-  var maxUnknown = 0.01
+    help: ArgumentHelp(
+      """
+      With --depth-sweep: the share of RUN's documents that may be missing from the candidates \
+      (default: 0.01).
+      """,
+      valueName: "share"))
+  var maxUnknown: Double?
 
   func validate() throws {
-    guard (0...1).contains(maxUnknown) else {
+    guard (0...1).contains(maxUnknown ?? 0) else {
       throw ValidationError("--max-unknown must lie in 0...1.")
     }
-    guard depthSweep != nil || (depths == nil && svg == nil) else {
-      throw ValidationError("--depths and --svg need --depth-sweep.")
+    guard depthSweep != nil || (depths == nil && svg == nil && maxUnknown == nil) else {
+      throw ValidationError("--depths, --svg and --max-unknown need --depth-sweep.")
     }
     guard depthSweep == nil || !perQuery else {
       throw ValidationError("--depth-sweep has no values of single queries; leave -q out.")

@@ -122,9 +122,15 @@ struct MineCommand: ParsableCommand {
   @Option(help: "Decides which passages are drawn.")
   var seed: UInt64 = 1
 
+  @Option(help: "The share of positives, and of a run's passages, that the index may not have.")
+  var maxUnknown = 0.01
+
   @OptionGroup var job: QueryJobArguments
 
   func validate() throws {
+    guard (0...1).contains(maxUnknown) else {
+      throw ValidationError("--max-unknown must lie in 0...1")
+    }
     guard (from == nil) != (ranking == nil) else {
       throw ValidationError(
         "say what ranks the passages: --from words, --from vectors or --run FILE")
@@ -183,7 +189,7 @@ struct MineCommand: ParsableCommand {
       options.teacherScores = teacherScores
       options.teacherLength = maxLength
       options.seed = seed
-      options.maxUnknown = job.maxUnknown
+      options.maxUnknown = maxUnknown
       options.threads = job.threading.threads
       options.resume = job.resume
       options.overwrite = job.overwrite

@@ -69,9 +69,15 @@ struct RerankCommand: ParsableCommand {
 
   @OptionGroup var masks: QueryMaskArguments
 
+  @Option(help: "The share of candidates that may name unknown queries or passages.")
+  var maxUnknown = 0.01
+
   @OptionGroup var job: QueryJobArguments
 
   func validate() throws {
+    guard (0...1).contains(maxUnknown) else {
+      throw ValidationError("--max-unknown must lie in 0...1")
+    }
     guard (index == nil) != (corpus == nil) else {
       throw ValidationError("give --index or --corpus, which have the passages' texts")
     }
@@ -91,7 +97,7 @@ struct RerankCommand: ParsableCommand {
       options.depth = depth
       options.settings.maxLength = maxLength
       options.settings.queryMasks = try masks.parsed()
-      options.maxUnknown = job.maxUnknown
+      options.maxUnknown = maxUnknown
       options.threads = job.threading.threads
       options.resume = job.resume
       options.overwrite = job.overwrite

@@ -154,5 +154,9 @@ import Testing
       #expect(wrong.exitCode == 64 && wrong.standardError.contains(reason), "\(wrong)")
     }
     #expect(try eval(qrels, first, "--svg", svg).standardError.contains("need --depth-sweep"))
+    #expect(
+      try eval(qrels, first, "--max-unknown", "0.5").standardError.contains("need --depth-sweep"))
+    let share = try eval(qrels, first, "--max-unknown", "2")
+    #expect(share.exitCode == 64 && share.standardError.contains("0...1"), "\(share)")
   }
 }
