@@ -31,8 +31,12 @@ import Testing
       .joined(separator: "\n")
     let options = Set(readme.matches(of: /--[a-z][a-z-]+/).map { String($0.output) })
     #expect(options.count > 15)
-    // Of Swift, of tools/quickstart, and its own.
-    let others: Set = ["--product", "--query", "--help"]
+    // Of Swift, of tools/quickstart and tools/bench, and its own.
+    let others: Set = [
+      "--product", "--static-swift-stdlib", "--scratch-path", "--query", "--search-passages",
+      "--work",
+      "--help",
+    ]
     for option in options.subtracting(others).sorted() {
       #expect(help.contains(option), "\(option)")
     }
