@@ -339,14 +339,16 @@ void retort_max_sim(retort_level level, float *scores, const retort_weights *que
 void retort_max_sim_int8(retort_level level, float *scores, const retort_weights *query,
                          const uint8_t *codes, size_t stride, const float *scales,
                          const int32_t *zeros, const size_t *offsets, size_t passages,
-                         float *best) {
+                         bool is_small, float *best) {
   const matrix_kernels *of_level = int8_kernels(level);
+  void (*max_codes)(float *, const retort_weights *, const uint8_t *, size_t, const float *,
+                    const int32_t *, size_t) = of_level->max_codes;
+  if (is_small && of_level->max_small_codes) max_codes = of_level->max_small_codes;
   for (size_t p = 0; p < passages; p++) {
     size_t first = offsets[p], rows = offsets[p + 1] - first;
     scores[p] = query->outputs == 0 ? 0 : -INFINITY;
     if (rows == 0 || query->outputs == 0) continue;
-    of_level->max_codes(best, query, codes + first * stride, stride, scales + first, zeros + first,
-                        rows);
+    max_codes(best, query, codes + first * stride, stride, scales + first, zeros + first, rows);
     float sum = 0;
     for (size_t i = 0; i < query->outputs; i++) sum += best[i] * query->scales[i];
     scores[p] = sum;

@@ -18,6 +18,13 @@
   (sum + (avx2_integers)_mm256_madd_epi16(                                                     \
              _mm256_maddubs_epi16((__m256i)(codes), (__m256i)(weights)), _mm256_set1_epi16(1)))
 #define DOT4_OFFSET 0
+// A pair of products of a code up to 127 is at most 127 · 128: two such still fit 16 bits.
+#define DOT8(sum, codes, weights, more_codes, more_weights)                                    \
+  (sum + (avx2_integers)_mm256_madd_epi16(                                                     \
+             _mm256_add_epi16(_mm256_maddubs_epi16((__m256i)(codes), (__m256i)(weights)),      \
+                              _mm256_maddubs_epi16((__m256i)(more_codes),                      \
+                                                   (__m256i)(more_weights))),                  \
+             _mm256_set1_epi16(1)))
 // Rounds four vectors and narrows them to codes with saturation.
 #define STORE_CODES(to, a, b, c, d)                                                            \
   _mm256_storeu_si256(                                                                         \
@@ -36,6 +43,7 @@ const matrix_kernels retort_matrix_avx2 = {
     .attention = avx2_attention,
     .max_products = avx2_max_products,
     .max_codes = avx2_max_codes,
+    .max_small_codes = avx2_max_small_codes,
     .int8_name = "maddubs",
 };
 #endif

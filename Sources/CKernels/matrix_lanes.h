@@ -3,6 +3,8 @@
 //   LANES, TARGET, NAME()  as for activation_lanes.h, which is included here
 //   ROWS, PANELS           rows and panels of a register tile
 //   TARGET_INT8, DOT4(sum, codes, weights)   four products per 32-bit lane, if it has them
+//   DOT8(sum, codes, weights, more codes, more weights)   twice four of codes up to 127, if that
+//                          takes less than two of DOT4
 // Deliberately no include guard.
 
 #define KEEP_LANES
@@ -138,8 +140,7 @@ INLINE void NAME(tile_f32)(const int rows, const int panels, float *out, size_t 
   {                                                                 \
     size_t panel = 0;                                               \
     for (; panel + 3 <= total; panel += 3) TILE_PANELS(TILE, 3, panel)  \
-    if (total - panel == 2) TILE_PANELS(TILE, 2, panel)             \
-    if (total - panel == 1) TILE_PANELS(TILE, 1, panel)             \
+    for (; panel < total; panel++) TILE_PANELS(TILE, 1, panel)      \
   }
 #endif
 
@@ -207,14 +208,35 @@ static TARGET void NAME(quantize_rows)(uint8_t *codes, size_t stride, float *sca
 #ifdef DOT4
 #define INLINE_INT8 static inline __attribute__((always_inline)) TARGET_INT8
 
+// With `small` no code is above 127.
 INLINE_INT8 void NAME(sums_int8)(integers sums[ROWS][WIDTH], const int rows, const int panels,
-                                 const uint8_t *codes, size_t stride,
+                                 const int small, const uint8_t *codes, size_t stride,
                                  const retort_weights *weights, size_t first) {
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (integers){0};
   size_t depth = (weights->inputs + 3) / 4 * 4, panel = depth * RETORT_PANEL;
   const int8_t *from = (const int8_t *)weights->panels + first * panel;
-  for (size_t k = 0; k < depth; k += 4) {
+  size_t k = 0;
+#ifdef DOT8
+  for (; small && k + 8 <= depth; k += 8) {
+    integers w[2][WIDTH];
+    UNROLL for (int step = 0; step < 2; step++)
+      UNROLL for (int p = 0; p < panels; p++)
+        UNROLL for (int c = 0; c < PARTS; c++)
+          __builtin_memcpy(&w[step][p * PARTS + c],
+                           from + (size_t)p * panel + (k + (size_t)step * 4) * RETORT_PANEL +
+                               (size_t)c * LANES * 4,
+                           sizeof w[0][0]);
+    UNROLL for (int r = 0; r < rows; r++) {
+      int32_t eight[2];
+      __builtin_memcpy(eight, codes + (size_t)r * stride + k, sizeof eight);
+      integers one = (integers){0} + eight[0], other = (integers){0} + eight[1];
+      UNROLL for (int c = 0; c < panels * PARTS; c++)
+        sums[r][c] = DOT8(sums[r][c], one, w[0][c], other, w[1][c]);
+    }
+  }
+#endif
+  for (; k < depth; k += 4) {
     integers w[WIDTH];
     UNROLL for (int p = 0; p < panels; p++)
       UNROLL for (int c = 0; c < PARTS; c++)
@@ -235,7 +257,7 @@ INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, s
                                  const int32_t *zeros, const retort_weights *weights, size_t first,
                                  retort_epilogue epilogue) {
   integers sums[ROWS][WIDTH];
-  NAME(sums_int8)(sums, rows, panels, codes, stride, weights, first);
+  NAME(sums_int8)(sums, rows, panels, 0, codes, stride, weights, first);
   size_t column = first * RETORT_PANEL, left = weights->outputs - column;
   out += column;
   vector values[ROWS][WIDTH];
@@ -445,12 +467,12 @@ static TARGET void NAME(max_products)(float *best, const retort_weights *query, 
 
 #ifdef DOT4
 // The sums of `tile_int8`, of which every row is scaled and the largest of each query kept.
-INLINE_INT8 void NAME(tile_max_codes)(const int rows, const int panels, float *best,
-                                      const uint8_t *codes, size_t stride, const float *scales,
-                                      const int32_t *zeros, const retort_weights *query,
-                                      size_t first) {
+INLINE_INT8 void NAME(tile_max_codes)(const int rows, const int panels, const int small,
+                                      float *best, const uint8_t *codes, size_t stride,
+                                      const float *scales, const int32_t *zeros,
+                                      const retort_weights *query, size_t first) {
   integers sums[ROWS][WIDTH];
-  NAME(sums_int8)(sums, rows, panels, codes, stride, query, first);
+  NAME(sums_int8)(sums, rows, panels, small, codes, stride, query, first);
   size_t column = first * RETORT_PANEL;
   UNROLL for (int c = 0; c < panels * PARTS; c++) {
     size_t at = column + (size_t)c * LANES;
@@ -465,17 +487,32 @@ INLINE_INT8 void NAME(tile_max_codes)(const int rows, const int panels, float *b
   }
 }
 
-static TARGET_INT8 void NAME(max_codes)(float *best, const retort_weights *query,
-                                        const uint8_t *codes, size_t stride, const float *scales,
-                                        const int32_t *zeros, size_t rows) {
+INLINE_INT8 void NAME(max_over_codes)(const int small, float *best, const retort_weights *query,
+                                      const uint8_t *codes, size_t stride, const float *scales,
+                                      const int32_t *zeros, size_t rows) {
   size_t total = (query->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
   for (size_t i = 0; i < total * RETORT_PANEL; i++) best[i] = -INFINITY;
-#define TILE(count, panels, row, panel)                                                      \
-  NAME(tile_max_codes)(count, panels, best, codes + row * stride, stride, scales + row,      \
+#define TILE(count, panels, row, panel)                                                       \
+  NAME(tile_max_codes)(count, panels, small, best, codes + row * stride, stride, scales + row, \
                        zeros + row, query, panel)
   TILES(TILE, total)
 #undef TILE
 }
+
+static TARGET_INT8 void NAME(max_codes)(float *best, const retort_weights *query,
+                                        const uint8_t *codes, size_t stride, const float *scales,
+                                        const int32_t *zeros, size_t rows) {
+  NAME(max_over_codes)(0, best, query, codes, stride, scales, zeros, rows);
+}
+
+#ifdef DOT8
+static TARGET_INT8 void NAME(max_small_codes)(float *best, const retort_weights *query,
+                                              const uint8_t *codes, size_t stride,
+                                              const float *scales, const int32_t *zeros,
+                                              size_t rows) {
+  NAME(max_over_codes)(1, best, query, codes, stride, scales, zeros, rows);
+}
+#endif
 #endif
 
 #undef vector

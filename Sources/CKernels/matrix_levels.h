@@ -20,9 +20,12 @@ typedef struct {
                     float *);
   // best[i] = maxⱼ qᵢ·xⱼ over `rows` rows, at least one.
   void (*max_products)(float *, const retort_weights *, const float *, size_t, size_t);
-  // The same over codes, without the scales of the query.
+  // The same over codes, without the scales of the query. For codes up to 127 there may be a faster
+  // one; null where there is not.
   void (*max_codes)(float *, const retort_weights *, const uint8_t *, size_t, const float *,
                     const int32_t *, size_t);
+  void (*max_small_codes)(float *, const retort_weights *, const uint8_t *, size_t, const float *,
+                          const int32_t *, size_t);
   const char *int8_name;
 } matrix_kernels;
 

@@ -62,6 +62,7 @@ static bool scalar_decode(float *out, const uint8_t *ids, const uint8_t *residua
 #if defined(__x86_64__)
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX2_INLINE static inline __attribute__((always_inline)) AVX2
+#define UNROLL _Pragma("clang loop unroll(full)")
 
 // The weights of eight components whose bits begin at `from`. `weights` is in the order of the bits as
 // they lie, in which the lowest comes first.
@@ -160,7 +161,7 @@ bool retort_decode_terms(retort_level level, float *out, const uint8_t *ids,
   return scalar_decode(out, ids, residuals, rows, book);
 }
 
-// MARK: Codes of 8 bits
+// MARK: Codes of 7 bits
 
 bool retort_can_code_terms(size_t dimension, int bits) {
   return dimension * (size_t)bits % 128 == 0;
@@ -184,8 +185,7 @@ static bool scalar_code(uint8_t *codes, float *scales, const uint8_t *ids,
       for (size_t i = 0; i < bytes; i++) {
         int value = centroid[f * bytes + i] +
                     book->weights[bucket(residuals, fields * i + f, book->bits)];
-        value = value > 127 ? 127 : value < -128 ? -128 : value;
-        codes[f * bytes + i] = (uint8_t)(value + 128);
+        codes[f * bytes + i] = (uint8_t)(value + 64);
         squares += value * value;
       }
     }
@@ -205,7 +205,8 @@ AVX2_INLINE bool code_bits(uint8_t *codes, float *scales, const uint8_t *ids,
     ordered[i] = book->weights[bucket(&lying, 0, bits)];
   }
   const __m128i table = _mm_loadu_si128((const __m128i *)ordered);
-  const __m128i low = _mm_set1_epi8((char)((1 << bits) - 1)), flip = _mm_set1_epi8((char)0x80);
+  const __m256i tables = _mm256_broadcastsi128_si256(table);
+  const char mask = (char)((1 << bits) - 1);
   for (size_t r = 0; r < rows; r++, codes += dimension, residuals += bytes) {
     size_t id = number(ids + r * (size_t)book->id_bytes, book->id_bytes);
     if (id >= book->count) return false;
@@ -216,14 +217,35 @@ AVX2_INLINE bool code_bits(uint8_t *codes, float *scales, const uint8_t *ids,
     }
     const int8_t *centroid = book->centroids + id * dimension;
     __m256i squares = _mm256_setzero_si256();
-    for (size_t i = 0; i < bytes; i += 16) {
-      __m128i packed = _mm_loadu_si128((const __m128i *)(residuals + i));
-      for (int f = 0; f < 8 / bits; f++) {
-        __m128i index = _mm_and_si128(_mm_srli_epi16(packed, 8 - bits * (f + 1)), low);
+    size_t i = 0;
+    for (; i + 32 <= bytes; i += 32) {
+      __m256i packed = _mm256_loadu_si256((const __m256i *)(residuals + i));
+      // A pair of squares is at most 2 · 63²: four fit 16 bits, and 8 fields are summed in two parts.
+      __m256i pairs[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+      UNROLL for (int f = 0; f < 8 / bits; f++) {
+        __m256i index =
+            _mm256_and_si256(_mm256_srli_epi16(packed, 8 - bits * (f + 1)), _mm256_set1_epi8(mask));
         size_t at = (size_t)f * bytes + i;
-        __m128i value = _mm_adds_epi8(_mm_loadu_si128((const __m128i *)(centroid + at)),
-                                      _mm_shuffle_epi8(table, index));
-        _mm_storeu_si128((__m128i *)(codes + at), _mm_xor_si128(value, flip));
+        __m256i value = _mm256_add_epi8(_mm256_loadu_si256((const __m256i *)(centroid + at)),
+                                        _mm256_shuffle_epi8(tables, index));
+        _mm256_storeu_si256((__m256i *)(codes + at),
+                            _mm256_add_epi8(value, _mm256_set1_epi8(64)));
+        __m256i size = _mm256_abs_epi8(value);
+        pairs[f / 4] = _mm256_add_epi16(pairs[f / 4], _mm256_maddubs_epi16(size, size));
+      }
+      UNROLL for (int part = 0; part < 2; part++)
+        squares = _mm256_add_epi32(squares,
+                                   _mm256_madd_epi16(pairs[part], _mm256_set1_epi16(1)));
+    }
+    for (; i < bytes; i += 16) {
+      __m128i packed = _mm_loadu_si128((const __m128i *)(residuals + i));
+      UNROLL for (int f = 0; f < 8 / bits; f++) {
+        __m128i index =
+            _mm_and_si128(_mm_srli_epi16(packed, 8 - bits * (f + 1)), _mm_set1_epi8(mask));
+        size_t at = (size_t)f * bytes + i;
+        __m128i value = _mm_add_epi8(_mm_loadu_si128((const __m128i *)(centroid + at)),
+                                     _mm_shuffle_epi8(table, index));
+        _mm_storeu_si128((__m128i *)(codes + at), _mm_add_epi8(value, _mm_set1_epi8(64)));
         __m256i wide = _mm256_cvtepi8_epi16(value);
         squares = _mm256_add_epi32(squares, _mm256_madd_epi16(wide, wide));
       }
@@ -232,8 +254,16 @@ AVX2_INLINE bool code_bits(uint8_t *codes, float *scales, const uint8_t *ids,
         _mm_add_epi32(_mm256_castsi256_si128(squares), _mm256_extracti128_si256(squares, 1));
     sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
     sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
-    scales[r] = code_scale(book, _mm_cvtsi128_si32(sum));
+    scales[r] = (float)_mm_cvtsi128_si32(sum);
   }
+  size_t r = 0;
+  for (; book->normalizes && r + 8 <= rows; r += 8) {
+    __m256 all = _mm256_loadu_ps(scales + r);
+    __m256 inverse = _mm256_div_ps(_mm256_set1_ps(1), _mm256_sqrt_ps(all));
+    __m256 some = _mm256_cmp_ps(all, _mm256_setzero_ps(), _CMP_GT_OQ);
+    _mm256_storeu_ps(scales + r, _mm256_and_ps(inverse, some));
+  }
+  for (; r < rows; r++) scales[r] = code_scale(book, (int32_t)scales[r]);
   return true;
 }
 

@@ -147,7 +147,7 @@ package struct HNSWBuilder: @unchecked Sendable {
         end = higher == next ? next + 1 : higher
       }
       // Near nodes one after the other: what one walk has read is still in the caches for the next.
-      try insert(order[next..<end].sorted())
+      try insert(order[next..<end].ordered())
       let first = order[next]
       if links.level(Int(first)) > topLevel {
         topLevel = links.level(Int(first))
@@ -158,14 +158,14 @@ package struct HNSWBuilder: @unchecked Sendable {
     }
   }
 
-  /// All ids in the order of hash(seed, id).
+  /// All ids in the order of the upper half of hash(seed, id), equal ones by id.
   static func insertionOrder(count: Int, seed: UInt64) -> [UInt32] {
     let salt = Hashing.mix(seed &+ 0xD1B5_4A32_D192_ED03)
     var keys = (0..<UInt64(count)).map { id in
-      (hash: Hashing.mix(salt ^ id), id: UInt32(truncatingIfNeeded: id))
+      Hashing.mix(salt ^ id) & 0xFFFF_FFFF_0000_0000 | id
     }
-    keys.sort { $0.hash < $1.hash || ($0.hash == $1.hash && $0.id < $1.id) }
-    return keys.map(\.id)
+    keys.order()
+    return keys.map { UInt32(truncatingIfNeeded: $0) }
   }
 
   private func insert(_ batch: [UInt32]) throws(RetortError) {
@@ -257,7 +257,7 @@ package struct HNSWBuilder: @unchecked Sendable {
         pairs.append(UInt64(target) << 32 | UInt64(id))
       }
     }
-    pairs.sort()
+    pairs.order()
     var groups: [Range<Int>] = []
     var start = 0
     for i in pairs.indices where i + 1 == pairs.count || pairs[i] >> 32 != pairs[i + 1] >> 32 {
@@ -284,7 +284,7 @@ package struct HNSWBuilder: @unchecked Sendable {
       return
     }
     var candidates = merged.map { Neighbor(id: $0, score: space.similarity(target, $0)) }
-    candidates.sort(by: Neighbor.ranksBefore)
+    candidates.rank()
     links.set(target, layer: layer, select(candidates, for: target, limit: limit))
   }
 }
@@ -305,7 +305,7 @@ extension HNSWBuilder {
         var candidates = links.view(0).list(id).map {
           Neighbor(id: $0, score: space.similarity(id, $0))
         }
-        candidates.sort(by: Neighbor.ranksBefore)
+        candidates.rank()
         links.set(id, layer: 0, select(candidates, for: id, limit: limit))
       }
     }

@@ -141,7 +141,7 @@ final class LinkTable: @unchecked Sendable {
           layer == 0
           ? allTargets(UInt32(slot))
           : view.list(nodes[slot]).compactMap { slotOf[$0] }
-        targets.append(contentsOf: list.sorted())
+        targets.append(contentsOf: list.ordered())
         offsets.append(targets.count)
       }
       layers.append(HNSWBuilder.Layer(nodes: nodes, offsets: offsets, targets: targets))

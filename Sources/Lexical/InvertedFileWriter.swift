@@ -140,13 +140,16 @@ package struct InvertedFileWriter {
   private func impacts(
     _ list: PostingList, _ range: Range<Int>
   ) -> [(count: UInt32, length: UInt32)] {
-    typealias Impact = (count: UInt32, length: UInt32)
-    let all: [Impact] = range.map { (list.counts[$0], lengths[Int(list.passages[$0])]) }
-    let sorted = all.sorted { (a: Impact, b: Impact) -> Bool in
-      a.length == b.length ? a.count > b.count : a.length < b.length
+    // By length, of one length by falling count.
+    var all = range.map {
+      UInt64(lengths[Int(list.passages[$0])]) << 32 | UInt64(~list.counts[$0])
     }
-    var kept: [Impact] = []
-    for impact in sorted where impact.count > kept.last?.count ?? 0 { kept.append(impact) }
+    all.order()
+    var kept: [(count: UInt32, length: UInt32)] = []
+    for entry in all {
+      let count = ~UInt32(truncatingIfNeeded: entry)
+      if count > kept.last?.count ?? 0 { kept.append((count, UInt32(entry >> 32))) }
+    }
     return kept
   }
 

@@ -1,3 +1,5 @@
+import Platform
+
 /// A passage that a lexical search found.
 package struct LexicalHit: Sendable, Equatable {
   /// The passage's number.
@@ -55,7 +57,9 @@ package struct TopPassages {
 
   /// The passages, best first, equal ones by number.
   package func hits(scale: Float) -> [LexicalHit] {
-    heap.sorted(by: >).map {
+    var keys = heap
+    keys.order()
+    return keys.reversed().map {
       LexicalHit(
         number: Int(Self.numberMask - $0 & Self.numberMask), score: Float($0 >> 40) / scale)
     }

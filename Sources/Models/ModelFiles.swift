@@ -29,6 +29,14 @@ struct ModelFiles {
   func json<Content: Decodable>(
     _ name: String, as type: Content.Type, limit: Int = 1 << 28
   ) throws(RetortError) -> Content? {
+    try decoded(name, type, limit) as? Content
+  }
+
+  /// `json` for all types: its code is large and needs no copy for each of them.
+  @inline(never)
+  private func decoded(
+    _ name: String, _ type: any Decodable.Type, _ limit: Int
+  ) throws(RetortError) -> (any Decodable)? {
     guard has(name) else { return nil }
     let bytes = try FileSystem.read(path(name), limit: limit)
     do {

@@ -29,6 +29,17 @@ extension Sequence<Int> {
   }
 }
 
+extension Sequence<UInt32> {
+  /// The numbers, smallest first.
+  package func ordered() -> [UInt32] { orderedNumbers(Array(self)) }
+}
+
+extension [UInt64] {
+  /// Puts the numbers in their order, smallest first. Compiled for them alone: as fast as `sort`.
+  @inline(never)
+  package mutating func order() { sort() }
+}
+
 /// 0 to `count` - 1 in the order of what they stand for; equals by number.
 @inline(never) @usableFromInline
 package func orderedPositions(_ count: Int, by precedes: (Int, Int) -> Bool) -> [Int] {
@@ -40,6 +51,9 @@ private func orderedStrings(_ strings: [String]) -> [String] { strings.sorted() 
 
 @inline(never)
 private func orderedNumbers(_ numbers: [Int]) -> [Int] { numbers.sorted() }
+
+@inline(never)
+private func orderedNumbers(_ numbers: [UInt32]) -> [UInt32] { numbers.sorted() }
 
 @inline(never)
 private func orderedNumbers(_ numbers: [Int], by precedes: (Int, Int) -> Bool) -> [Int] {

@@ -81,7 +81,7 @@ struct ExactScan {
   private func rescore(
     _ queries: [Float], _ q: Int, _ candidates: [Neighbor], k: Int
   ) throws(RetortError) -> [Neighbor] {
-    let ids = candidates.map(\.id).sorted()
+    let ids = candidates.map(\.id).ordered()
     let result: Result<[Float], RetortError> = queries.withUnsafeBufferPointer { buffer in
       Result { () throws(RetortError) in
         guard let base = buffer.baseAddress else { return [] }
@@ -89,7 +89,7 @@ struct ExactScan {
       }
     }
     var scored = zip(ids, try result.get()).map { Neighbor(id: $0, score: $1) }
-    scored.sort(by: Neighbor.ranksBefore)
+    scored.rank()
     return Array(scored.prefix(k))
   }
 }

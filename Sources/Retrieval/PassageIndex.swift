@@ -224,7 +224,7 @@ public final class PassageIndex: Sendable {
         for (x, y) in zip(query, try vector(hits[q][place].number)) { square += (x - y) * (x - y) }
         scored[q][place].score = -square
       }
-      scored[q].sort { ($0.score, $1.number) > ($1.score, $0.number) }
+      scored[q] = scored[q].ordered { ($0.score, $1.number) > ($1.score, $0.number) }
     }
     return scored
   }

@@ -38,7 +38,7 @@ struct SubsetScan {
 
   /// Keeps the best, in order.
   private func trim(_ best: inout [Neighbor], to k: Int) {
-    best.sort(by: Neighbor.ranksBefore)
+    best.rank()
     if best.count > k { best.removeSubrange(k...) }
   }
 

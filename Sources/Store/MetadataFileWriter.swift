@@ -155,7 +155,7 @@ extension MetadataFileWriter.Column {
 
   /// The distinct values, ascending, and the code of each by its place of arrival.
   fileprivate func ranked() -> (values: [FieldValue], codes: [UInt32]) {
-    let sorted = places.sorted { $0.key < $1.key }
+    let sorted = places.ordered { $0.key < $1.key }
     var codes = [UInt32](repeating: 0, count: sorted.count)
     for (rank, entry) in sorted.enumerated() { codes[Int(entry.value)] = UInt32(rank) + 1 }
     return (sorted.map(\.key), codes)

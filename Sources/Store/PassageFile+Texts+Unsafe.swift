@@ -69,7 +69,7 @@ extension PassageFile {
       }
       expected.append(UInt64(PassageLayout.hash(bytes)) << 32 | UInt64(number))
     }
-    expected.sort()
+    expected.order()
     let stored = LittleEndianBytes(try textLookup.all())
     for (place, entry) in expected.enumerated() where stored.long(place * 8) != entry {
       throw textLookup.damaged("entry \(place)")

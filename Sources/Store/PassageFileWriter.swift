@@ -111,7 +111,7 @@ package final class PassageFileWriter {
   }
 
   private func write(_ entries: inout [UInt64], as name: String) throws(RetortError) {
-    entries.sort()
+    entries.order()
     try writer.begin(name)
     for start in stride(from: 0, to: entries.count, by: 8192) {
       var bytes: [UInt8] = []

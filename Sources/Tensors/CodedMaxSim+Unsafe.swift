@@ -78,16 +78,17 @@ package struct CodedMaxSim: Sendable {
     return score(codes, scales, rows: rows, scratch)
   }
 
-  /// The score of one passage whose codes and scales `fill` writes; nil where it returns false.
+  /// The score of one passage whose codes and scales `fill` writes; nil where it returns false. The
+  /// codes are of 7 bits, each value scale · (code − 64), which are multiplied faster.
   package func score(
     rows: Int, scratch: Scratch,
     fill: (UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<Float>) -> Bool
   ) -> Float? {
     scratch.reserve(
       rows: rows, stride: Self.stride(width: width), outputs: PackedWeights.filled(query.outputs))
-    scratch.zeros.update(repeating: 128, count: rows)
+    scratch.zeros.update(repeating: 64, count: rows)
     guard fill(scratch.codes, scratch.scales) else { return nil }
-    return score(scratch.codes, scratch.scales, rows: rows, scratch)
+    return score(scratch.codes, scratch.scales, rows: rows, areSmall: true, scratch)
   }
 
   /// By token of the query the largest product with the passage that was scored last.
@@ -97,14 +98,15 @@ package struct CodedMaxSim: Sendable {
   }
 
   private func score(
-    _ codes: UnsafePointer<UInt8>, _ scales: UnsafePointer<Float>, rows: Int, _ scratch: Scratch
+    _ codes: UnsafePointer<UInt8>, _ scales: UnsafePointer<Float>, rows: Int,
+    areSmall: Bool = false, _ scratch: Scratch
   ) -> Float {
     var score: Float = 0
     var kernel = query.kernel
     let offsets = [0, rows]
     retort_max_sim_int8(
       level, &score, &kernel, codes, Self.stride(width: width), scales, scratch.zeros, offsets, 1,
-      scratch.best)
+      areSmall, scratch.best)
     return score
   }
 }

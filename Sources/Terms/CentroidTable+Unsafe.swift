@@ -70,7 +70,7 @@ package final class CentroidTable: @unchecked Sendable {
           all.append((part.values[place], part.numbers[place]))
         }
       }
-      all.sort { ($0.value, $1.number) > ($1.value, $0.number) }
+      all = all.ordered { ($0.value, $1.number) > ($1.value, $0.number) }
       cells.append(all.prefix(wanted).map(\.number))
       largest = max(largest, all.first?.value ?? -.infinity)
     }

@@ -2,7 +2,7 @@ import CKernels
 import Platform
 import Tensors
 
-/// A book in 8 bits: its centroids and weights as codes, with their components in the order in which
+/// A book in 7 bits: its centroids and weights as codes, with their components in the order in which
 /// residuals unpack.
 ///
 /// Made when a search first asks for it, from then on only read: that makes it `Sendable`.
@@ -22,8 +22,14 @@ final class CodedCentroids: @unchecked Sendable {
       for i in 0..<(last - first) * dimension { largest = max(largest, abs(widened.pointer[i])) }
     }
     largest += book.buckets.weights.map(abs).max() ?? 0
-    let step = largest > 0 && largest.isFinite ? largest / 127 : 1
-    func code(_ value: Float) -> Int8 { Int8(max(-127, min(127, (value / step).rounded()))) }
+    // Both are rounded, which makes a sum of two larger by at most one.
+    let step = largest > 0 && largest.isFinite ? largest / 62.5 : 1
+    func code(_ value: Float, limit: Float = 63) -> Int8 {
+      Int8(max(-limit, min(limit, (value / step).rounded())))
+    }
+    let weights = book.buckets.weights.map { code($0) }
+    // So that no sum leaves ±63, whatever the book holds.
+    let room = 63 - Float(weights.map(abs).max() ?? 0)
     codes = .allocate(capacity: max(book.count * dimension, 1))
     let order = Self.order(dimension: dimension, bits: book.buckets.bits)
     for first in stride(from: 0, to: book.count, by: rows) {
@@ -32,7 +38,9 @@ final class CodedCentroids: @unchecked Sendable {
       for row in 0..<last - first {
         let target = codes + (first + row) * dimension
         let source = widened.pointer + row * dimension
-        for (place, component) in order.enumerated() { target[place] = code(source[component]) }
+        for (place, component) in order.enumerated() {
+          target[place] = code(source[component], limit: room)
+        }
       }
     }
     kernel.dimension = dimension
@@ -42,7 +50,6 @@ final class CodedCentroids: @unchecked Sendable {
     kernel.bits = Int32(book.buckets.bits)
     kernel.id_bytes = Int32(book.idBytes)
     kernel.normalizes = book.normalizes
-    let weights = book.buckets.weights.map(code)
     withUnsafeMutableBytes(of: &kernel.weights) { target in
       for place in 0..<16 { target[place] = UInt8(bitPattern: weights[place % weights.count]) }
     }

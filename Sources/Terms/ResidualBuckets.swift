@@ -1,3 +1,5 @@
+import Platform
+
 /// The buckets into which residuals are sorted: those of Santhanam et al. 2022 (arXiv:2112.01488).
 package struct ResidualBuckets: Sendable, Equatable {
   /// Bits a component: 1, 2 or 4.
@@ -17,7 +19,7 @@ package struct ResidualBuckets: Sendable, Equatable {
   /// Buckets of equal shares of `sample`: cutoffs are its quantiles i / 2^bits, weights those half-way
   /// between.
   package init(bits: Int, sample: [Float]) {
-    let sorted = sample.sorted()
+    let sorted = sample.ordered(by: <)
     let count = 1 << bits
     self.init(
       bits: bits,

@@ -109,7 +109,7 @@ struct Vocabulary {
         .badData, "has an empty vocabulary; copy the file from the model's page", path: path)
     }
     makeTable(for: map.count)
-    for (piece, id) in map.sorted(by: { $0.value < $1.value }) {
+    for (piece, id) in map.ordered(by: { $0.value < $1.value }) {
       let start = storage.count
       storage += Array(piece.utf8)
       _ = add(start..<storage.count, id: Int32(id))

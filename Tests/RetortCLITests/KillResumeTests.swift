@@ -128,11 +128,16 @@ import Testing
     let before = try CLIRunner.run(["search", output, question, "--quiet"])
     #expect(before.exitCode == 0)
     for file in ["block-000003.part", "passages.seg", "graph.seg"] {
-      let build = try CLIRunner.start(
-        subject.arguments(output) + ["--overwrite"])
-      #expect(build.wait { FileSystem.kind(of: output + "/building/" + file) == .file })
-      build.send(SIGKILL)
-      #expect(try build.wait().signal == SIGKILL)
+      // On a busy machine a build may be done before its file is seen: then all begins again.
+      for attempt in 1... {
+        let build = try CLIRunner.start(subject.arguments(output) + ["--overwrite"])
+        _ = build.wait { FileSystem.kind(of: output + "/building/" + file) == .file }
+        build.send(SIGKILL)
+        _ = try build.wait()
+        if FileSystem.kind(of: output + "/building") == .folder { break }
+        try #require(attempt < 10, "no build could be killed when \(file) appeared")
+        #expect(try small.build(small.corpusPath, to: output, "--overwrite").exitCode == 0)
+      }
       let after = try CLIRunner.run(["search", output, question, "--quiet"])
       #expect(after.exitCode == 0 && after.standardOutput == before.standardOutput, "\(after)")
       let verify = try CLIRunner.run(["index", "verify", output])
@@ -140,10 +145,11 @@ import Testing
     }
     let resumed = try CLIRunner.run(subject.arguments(output) + ["--resume"])
     #expect(resumed.exitCode == 0, "\(resumed)")
-    #expect(try FileSystem.names(in: output + "/segments") == ["000002"])
+    let segments = try FileSystem.names(in: output + "/segments")
+    #expect(segments.count == 1 && segments != ["000001"])
     for name in ["vectors.seg", "passages.seg", "graph.seg"] {
       #expect(
-        try FileSystem.read(output + "/segments/000002/" + name)
+        try FileSystem.read(output + "/segments/\(segments.first ?? "")/" + name)
           == FileSystem.read(subject.reference + "/segments/000001/" + name))
     }
   }

@@ -88,4 +88,36 @@ import Testing
       CodedMaxSim(query).score(query.pointer, rows: 0, scratch: CodedMaxSim.Scratch())
         == -Float.infinity)
   }
+
+  @Test func `MaxSim over codes of 7 bits is the same at every level, at their extremes too`() {
+    for (tokens, width, rows) in [(32, 128, 100), (5, 12, 7), (17, 64, 1), (40, 20, 13)] {
+      let seed = UInt64(tokens * width)
+      // Ones make all pairs of the query's codes as large as they get.
+      for values in [
+        random(tokens * width, seed: seed), [Float](repeating: 1, count: tokens * width),
+      ] {
+        let query = Matrix(rows: tokens, columns: width, values: values)
+        for codes in [
+          random(rows * width, seed: seed + 1).map { UInt8(max(1, min(127, 64 + 30 * $0))) },
+          [UInt8](repeating: 127, count: rows * width), [UInt8](repeating: 1, count: rows * width),
+        ] {
+          func score(_ level: retort_level) -> Float? {
+            CodedMaxSim(query, level: level).score(rows: rows, scratch: CodedMaxSim.Scratch()) {
+              $0.update(from: codes, count: codes.count)
+              for row in 0..<rows { $1[row] = Float(row % 7 + 1) / 64 }
+              return true
+            }
+          }
+          let reference = score(RETORT_LEVEL_SCALAR) ?? .nan
+          for level in [RETORT_LEVEL_NEON, RETORT_LEVEL_AVX2, RETORT_LEVEL_AVX512]
+          where retort_level_available(level) {
+            let found = score(level) ?? .nan
+            #expect(
+              abs(found - reference) <= 1e-5 * max(1, abs(reference)),
+              "\(tokens) × \(width), seed \(seed)")
+          }
+        }
+      }
+    }
+  }
 }

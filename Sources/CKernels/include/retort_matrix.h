@@ -105,9 +105,11 @@ void retort_max_sim(retort_level level, float *scores, const retort_weights *que
 
 // The same over rows of codes, x = scales[j] · (code − zeros[j]), and a query packed by
 // retort_pack_int8. The integer sums are exact, so every instruction set gives nearly the same.
+// `is_small` says that no code is above 127: that is faster with AVX2.
 void retort_max_sim_int8(retort_level level, float *scores, const retort_weights *query,
                          const uint8_t *codes, size_t stride, const float *scales,
-                         const int32_t *zeros, const size_t *offsets, size_t passages, float *best);
+                         const int32_t *zeros, const size_t *offsets, size_t passages,
+                         bool is_small, float *best);
 
 // For rows of x the output with the largest product, Σ x·weight + bias, if it is larger than
 // values[r]: then values[r] is set to it and numbers[r] to `first` + output. `scratch` holds rows ×

@@ -29,14 +29,14 @@ size_t retort_term_bytes(size_t dimension, int bits);
 bool retort_decode_terms(retort_level level, float *out, const uint8_t *ids,
                          const uint8_t *residuals, size_t rows, const retort_term_book *book);
 
-// The same book in 8 bits, for products with codes. Components are taken in the order of `fields` =
+// The same book in 7 bits, for retort_max_sim_int8. Components are taken in the order of `fields` =
 // 8 / bits: component fields · i + f lies at f · bytes + i, so that the bits of a vector of bytes become
 // components that lie side by side. Rows are of whole bytes, a multiple of 16.
 typedef struct {
   size_t dimension;
   size_t count;
   const int8_t *centroids;  // count × dimension, in this order; a value is code · step
-  int8_t weights[16];       // of the buckets, repeated
+  int8_t weights[16];       // of the buckets, repeated; with any centroid's code they stay in ±63
   float step;
   int bits;
   int id_bytes;
@@ -46,8 +46,8 @@ typedef struct {
 // Whether rows can be taken in that order.
 bool retort_can_code_terms(size_t dimension, int bits);
 
-// codes[r] = 128 + centroid + weight, saturated, and scales[r] what they are multiplied with: the step,
-// or the inverse length. The integers are the same for every instruction set. False as above.
+// codes[r] = 64 + centroid + weight, and scales[r] what they are multiplied with: the step, or the
+// inverse length. The integers are the same for every instruction set. False as above.
 bool retort_code_terms(retort_level level, uint8_t *codes, float *scales, const uint8_t *ids,
                        const uint8_t *residuals, size_t rows, const retort_code_book *book);
 

@@ -174,7 +174,7 @@ struct ValidationTexts {
     let known = judged
     var others: [(hash: UInt128, passage: Passage)] = []
     func trim() {
-      others.sort { $0.hash < $1.hash }
+      others = others.ordered { $0.hash < $1.hash }
       // The first of passages with the same id counts, as it does among those that are judged.
       var last: UInt128?
       others.removeAll { other in

@@ -86,19 +86,21 @@ extension RankingBatch {
   /// A batch of queries and passages that are encoded by themselves.
   ///
   /// `sharing` says which passages a query is scored with. `append` adds a sequence to the batch's
-  /// tokens.
+  /// tokens, where the model has a way of its own.
   init(
     _ items: [SequenceItem], sharing: PassageSharing,
-    _ append: (inout RaggedBatch, TermSequence, TextRole) -> Void = { batch, sequence, _ in
-      batch.append(sequence.ids, keys: sequence.keys)
-    }
+    _ append: ((inout RaggedBatch, TermSequence, TextRole) -> Void)? = nil
   ) {
     self.init()
     var kept: [Int32] = []
     keptOffsets = [0]
     func add(_ sequence: TermSequence, _ role: TextRole) {
       let first = Int32(tokens.tokens)
-      append(&tokens, sequence, role)
+      if let append {
+        append(&tokens, sequence, role)
+      } else {
+        tokens.append(sequence.ids, keys: sequence.keys)
+      }
       kept += sequence.kept.map { first + $0 }
       keptOffsets.append(kept.count)
       if sequence.isTruncated { truncated += 1 }
