@@ -9,6 +9,11 @@ public struct TokenizedPair: Sendable {
   /// 0 for the query's part, 1 for the passage's.
   public var types: [Int32]
 
+  /// A pair as a tokenizer makes it.
+  init(_ encoded: (ids: [Int32], types: [Int32], isTruncated: Bool)) {
+    self.init(ids: encoded.ids, types: encoded.types)
+  }
+
   /// Makes a pair; `types` must be as long as `ids`.
   public init(ids: [Int32], types: [Int32]) {
     precondition(ids.count == types.count, "one type per token")
@@ -53,10 +58,15 @@ struct CrossEncoderNetwork: Sendable {
     )
   }
 
-  /// The same network with the products of its encoder packed.
-  var packed: CrossEncoderNetwork {
+  /// The same network with its products packed, those of the encoder in `precision`.
+  ///
+  /// The head's are packed, too: OpenBLAS rounds a row differently beside others, and the score of a
+  /// pair would depend on its batch.
+  func packed(_ precision: Precision) -> CrossEncoderNetwork {
     var result = self
-    result.transformer = transformer.packed(.float32)
+    result.transformer = transformer.packed(precision)
+    result.pooler = pooler.map { ($0.name, $0.weights.packed(.float32), $0.function) }
+    result.head = head.packed(.float32)
     return result
   }
 
@@ -80,19 +90,30 @@ public final class CrossEncoder: Sendable {
 
   /// The longest pair in tokens, special ones included; longer pairs are cut.
   public let maxLength: Int
-  /// The identity of weights, configuration, tokenizer and length: equal fingerprints mean equal
-  /// scores.
+  /// The identity of weights, configuration, tokenizer, length and precision: equal fingerprints
+  /// mean equal scores.
   public let fingerprint: String
-  /// Numbers in the weights.
-  private let parameters: Int
+  /// The number format of the encoder's products, and why.
+  private let decision: Decision<EncoderPrecision>
+  /// What is known of the weights.
+  private let weights: RankerWeights
 
-  /// Loads a model directory with a one-output classification head.
-  public convenience init(directory: String, maxLength: Int? = nil) throws(RetortError) {
-    try self.init(directory: directory, maxLength: maxLength, tokenizes: true)
+  /// The number format that the encoder computes in; the head is f32.
+  public var precision: EncoderPrecision { decision.value }
+
+  /// Loads a model directory with a one-output classification head, to compute in `precision`: f32, or
+  /// what a quantised copy holds, unless it is given.
+  public convenience init(
+    directory: String, maxLength: Int? = nil, precision: EncoderPrecision? = nil
+  ) throws(RetortError) {
+    try self.init(
+      directory: directory, maxLength: maxLength, precision: precision, tokenizes: true)
   }
 
   /// `tokenizes: false` loads a directory without a tokenizer, for pairs of ids only.
-  package init(directory: String, maxLength: Int?, tokenizes: Bool) throws(RetortError) {
+  package init(
+    directory: String, maxLength: Int?, precision: EncoderPrecision? = nil, tokenizes: Bool
+  ) throws(RetortError) {
     let opened = try OpenedModel(directory, for: .crossEncoder)
     let (model, configuration) = (opened.files, opened.configuration)
     tokenizer = tokenizes ? try Tokenizer(directory: directory) : nil
@@ -113,16 +134,30 @@ public final class CrossEncoder: Sendable {
         "has a classifier of \(outputs) outputs; a re-ranker needs one score: use a model trained "
           + "for ranking", path: directory)
     }
-    network = try CrossEncoderNetwork(configuration, &reader).packed
-    parameters = reader.parameters
-    runner = MicroBatchRunner(weights: try reader.mappedFiles())
+    let plain = try CrossEncoderNetwork(configuration, &reader)
+    try tokenizer?.check(against: configuration, directory: directory)
+    if let tokenizer { try Self.checkTypes(of: tokenizer, against: configuration, directory) }
+    let (tokenizer, length) = (self.tokenizer, self.maxLength)
+    let runner = MicroBatchRunner(weights: try reader.mappedFiles())
+    func scores(
+      _ network: CrossEncoderNetwork, _ question: String, _ passages: [String]
+    ) throws(RetortError) -> [Float] {
+      guard let tokenizer else { return [] }
+      let pairs = passages.map {
+        TokenizedPair(tokenizer.encodePair(question, $0, maxLength: length))
+      }
+      return try Self.score(pairs, network, runner, threads: 1)
+    }
+    (network, decision) = try RankerProbe.decide(
+      precision, isCoded: reader.isCoded, directory: directory, packed: plain.packed,
+      scores: tokenizer == nil ? nil : scores)
+    self.runner = runner
+    weights = RankerWeights(reader)
     fingerprint = Models.fingerprint(
       of: reader.record.ordered() + [
         configuration.identity, "length \(self.maxLength)",
         "tokenizer \(tokenizer?.fingerprint ?? "none")",
-      ])
-    try tokenizer?.check(against: configuration, directory: directory)
-    if let tokenizer { try Self.checkTypes(of: tokenizer, against: configuration, directory) }
+      ] + decision.identity)
   }
 
   /// Refuses a tokenizer that gives a pair's second text a type the network has no vector for.
@@ -142,7 +177,7 @@ public final class CrossEncoder: Sendable {
   /// What was understood of the directory.
   public var summary: RankerSummary {
     var summary = RankerSummary(
-      .crossEncoder, network.transformer.configuration, tokenizer, parameters: parameters,
+      .crossEncoder, network.transformer.configuration, tokenizer, weights, decision,
       fingerprint: fingerprint)
     summary.pairLength = maxLength
     return summary
@@ -152,6 +187,13 @@ public final class CrossEncoder: Sendable {
   ///
   /// Ids must lie in the vocabulary. A pair longer than the position table loses its middle.
   public func score(_ pairs: [TokenizedPair], threads: Int) throws(RetortError) -> [Float] {
+    try Self.score(pairs, network, runner, threads: threads)
+  }
+
+  private static func score(
+    _ pairs: [TokenizedPair], _ network: CrossEncoderNetwork, _ runner: MicroBatchRunner,
+    threads: Int
+  ) throws(RetortError) -> [Float] {
     let limit = network.transformer.configuration.positions
     return try runner.run(
       lengths: pairs.map { min($0.ids.count, limit) }, width: 1, threads: threads
@@ -177,8 +219,7 @@ public final class CrossEncoder: Sendable {
       encoded.set(item, tokenizer.encodePair(query, passage, maxLength: maxLength))
     }
     let pairs = encoded.values
-    let scores = try score(
-      pairs.map { TokenizedPair(ids: $0.ids, types: $0.types) }, threads: threads)
+    let scores = try score(pairs.map { TokenizedPair($0) }, threads: threads)
     return (scores, pairs.count(where: \.isTruncated))
   }
 

@@ -47,10 +47,10 @@ package struct EncoderModel: Sendable {
     decisions = try EncodingDecisions(model, options)
     maxLength = try MaxLength.decide(
       model, positions: configuration.positions, declared: declared, asked: options.maxLength)
-    (transformer, precision) =
-      try reader.isCoded
-      ? Self.stored(plain, options.precision, directory)
-      : Self.pack(plain, options.precision, decisions, probe)
+    (transformer, precision) = try PrecisionChoice.decide(
+      options.precision, isCoded: reader.isCoded, directory: directory,
+      probe: Self.probe(probe, plain, decisions.pooling.value)
+    ) { plain.packed($0) }
     runner = MicroBatchRunner(weights: try reader.mappedFiles())
     pooling = decisions.pooling.value
     normalize = decisions.normalize.value
@@ -61,64 +61,24 @@ package struct EncoderModel: Sendable {
       reader.record.ordered() + [
         configuration.identity, "pooling \(pooling.rawValue)", "normalize \(normalize)",
         "length \(maxLength.value)",
-      ] + (precision.value == .f32 ? [] : ["precision \(precision.value.rawValue)"])
+      ] + precision.identity
   }
 
-  /// The network of a quantised checkpoint.
-  private static func stored(
-    _ transformer: Transformer, _ asked: EncoderPrecision, _ directory: String
-  ) throws(RetortError) -> (Transformer, Decision<EncoderPrecision>) {
-    guard asked == .int8 || asked == .auto else {
-      throw RetortError(
-        .usage,
-        "holds int8 weights only; use --precision int8, or the model it was made from for "
-          + "\(asked.rawValue)", path: directory)
-    }
-    // What is stored as codes stays so; the rest is packed in single precision.
-    return (transformer.packed(.float32), Decision(value: .int8, reason: "as stored"))
-  }
-
-  /// The network in the precision asked for, or in the one that `auto` finds.
-  private static func pack(
-    _ plain: Transformer, _ asked: EncoderPrecision, _ decisions: EncodingDecisions,
-    _ probe: [[Int32]]
-  ) throws(RetortError) -> (Transformer, Decision<EncoderPrecision>) {
-    if let fixed = asked.fixed {
-      return (plain.packed(fixed), Decision(value: asked, reason: "as asked"))
-    }
-    let reference = plain.packed(.float32)
-    let probe = probe.map { $0.cut(to: plain.configuration.positions) }
-    func vectors(_ transformer: Transformer) throws(RetortError) -> [Float] {
-      try MicroBatchRunner().run(
-        lengths: probe.map(\.count), width: transformer.configuration.width, threads: 1
-      ) { ops, indices in
-        transformer.pooled(
-          ops, RaggedBatch(indices.map { probe[$0] }), by: decisions.pooling.value)
-      }
-    }
-    let expected = try vectors(reference)
-    var reasons: [String] = []
-    for format in PrecisionChoice.candidates where !probe.isEmpty {
-      let transformer = plain.packed(format)
-      let cosine = PrecisionChoice.leastCosine(
-        expected, try vectors(transformer), width: plain.configuration.width)
-      let measured = "cosine to f32 at least \(rounded(cosine)) on the probe"
-      if cosine >= PrecisionChoice.leastCosine, let value = EncoderPrecision(format) {
-        return (transformer, Decision(value: value, reason: "auto: \(measured)"))
-      }
-      reasons.append("\(format.rawValue) has only a \(measured)")
-    }
-    let reason =
-      reasons.isEmpty ? "no other is faster on this CPU" : reasons.joined(separator: "; ")
-    return (reference, Decision(value: .f32, reason: "auto: \(reason)"))
-  }
-
-  private static func rounded(_ cosine: Double) -> String {
-    // Downwards, so that what is printed is not better than what was found.
-    let tenThousandths = Int((max(cosine, 0) * 10_000).rounded(.down))
-    let digits = String(tenThousandths)
-    return tenThousandths >= 10_000
-      ? "1.0000" : "0." + String(repeating: "0", count: 4 - digits.count) + digits
+  /// The vectors of `sequences`, by which precisions are compared; nil without any.
+  private static func probe(
+    _ sequences: [[Int32]], _ plain: Transformer, _ pooling: Pooling
+  ) -> PrecisionChoice.Probe<Transformer>? {
+    guard !sequences.isEmpty else { return nil }
+    let probe = sequences.map { $0.cut(to: plain.configuration.positions) }
+    let width = plain.configuration.width
+    return PrecisionChoice.Probe(
+      measure: "cosine to f32 at least", least: PrecisionChoice.leastCosine,
+      outputs: { transformer throws(RetortError) in
+        try MicroBatchRunner().run(lengths: probe.map(\.count), width: width, threads: 1) {
+          ops, indices in
+          transformer.pooled(ops, RaggedBatch(indices.map { probe[$0] }), by: pooling)
+        }
+      }, likeness: { PrecisionChoice.leastCosine($0, $1, width: width) })
   }
 
   /// One vector per sequence of the batch, [sequences × dimension].

@@ -22,6 +22,9 @@ public enum ModelQuantizer {
     public var bytesAfter: Int
     /// The lowest cosine on built-in texts between vectors of the original in f32 and of the copy.
     public var leastCosine: Double
+    /// Of a re-ranker the correlation, within built-in questions, between scores of the original in
+    /// f32 and of the copy; nil of an encoder.
+    public var scoreCorrelation: Double?
   }
 
   /// Writes a copy of the model at `directory` to the new folder `output`.
@@ -54,7 +57,14 @@ public enum ModelQuantizer {
       let weights = partial + "/model.safetensors"
       try writer.write(to: weights)
       report.bytesAfter = try FileSystem.size(of: weights)
-      report.leastCosine = try leastCosine(directory, partial, format == .int8 ? .int8 : .f32)
+      let precision = format == .int8 ? EncoderPrecision.int8 : .f32
+      report.leastCosine = try leastCosine(directory, partial, precision)
+      let kind = try ModelKind(model, files)
+      if let expected = try RankerProbe.scores(kind, directory, .f32),
+        let found = try RankerProbe.scores(kind, partial, precision)
+      {
+        report.scoreCorrelation = RankerProbe.correlation(expected, found)
+      }
     }
     return report
   }

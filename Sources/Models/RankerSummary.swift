@@ -38,6 +38,10 @@ public struct RankerSummary: Sendable, Codable {
   public var compressor: Int?
   /// Numbers in the weights.
   public var parameters: Int
+  /// What the encoder computes in, and why.
+  public var precision: Decision<EncoderPrecision>
+  /// How the weights are stored in the files.
+  public var storedPrecision: [String]
   /// The kernels that run on this CPU.
   public var kernels: String
   /// The kind of tokenizer.
@@ -47,7 +51,7 @@ public struct RankerSummary: Sendable, Codable {
 
   init(
     _ kind: ModelKind, _ configuration: ModelConfiguration, _ tokenizer: Tokenizer?,
-    parameters: Int, fingerprint: String
+    _ weights: RankerWeights, _ precision: Decision<EncoderPrecision>, fingerprint: String
   ) {
     self.kind = kind
     architecture = configuration.architecture
@@ -57,7 +61,9 @@ public struct RankerSummary: Sendable, Codable {
     intermediateSize = configuration.innerWidth
     vocabularySize = configuration.vocabularySize
     positions = configuration.positions
-    self.parameters = parameters
+    parameters = weights.parameters
+    self.precision = precision
+    storedPrecision = weights.formats
     kernels = KernelNames.inUse
     self.tokenizer = tokenizer?.kind ?? "none"
     self.fingerprint = fingerprint
@@ -92,7 +98,10 @@ extension RankerSummary {
     }
     return
       (lines + [
-        "parameters:    \(parameters)", "kernels:       \(kernels)", "tokenizer:     \(tokenizer)",
+        "parameters:    \(parameters)",
+        "precision:     \(precision.value.rawValue) (\(precision.reason); stored as "
+          + storedPrecision.joined(separator: ", ") + ")",
+        "kernels:       \(kernels)", "tokenizer:     \(tokenizer)",
         "fingerprint:   \(fingerprint)",
       ]).joined(separator: "\n")
   }
@@ -108,4 +117,27 @@ extension RankerSummary {
       "punctuation:   \(punctuation)",
     ]
   }
+}
+
+/// What is known of a re-ranker's weights beside themselves.
+struct RankerWeights: Sendable {
+  /// Numbers in the weights.
+  var parameters = 0
+  /// How they are stored in the files.
+  var formats: [String] = []
+
+  init() {}
+
+  init(_ reader: WeightReader) {
+    parameters = reader.parameters
+    formats = reader.formats.ordered()
+  }
+}
+
+extension Decision<EncoderPrecision> {
+  /// Of a network that is used as it is given.
+  static var unpacked: Self { Decision(value: .f32, reason: "as given") }
+
+  /// Its part of a fingerprint: none of f32, whose vectors and scores were there first.
+  var identity: [String] { value == .f32 ? [] : ["precision \(value.rawValue)"] }
 }

@@ -64,6 +64,68 @@ enum PrecisionChoice {
   /// The instructions that int8 products run on.
   static var int8Kernel: String { String(cString: retort_int8_name(retort_level_in_use())) }
 
+  /// How well a precision keeps what a network makes of built-in texts.
+  struct Probe<Network> {
+    /// What is compared, in words that a number follows.
+    var measure: String
+    /// The lowest likeness that is good enough.
+    var least: Double
+    /// What a network makes of the texts.
+    var outputs: (Network) throws(RetortError) -> [Float]
+    /// How alike the outputs of f32 and those of another precision are: 1 where they are the same.
+    var likeness: (_ expected: [Float], _ found: [Float]) -> Double
+  }
+
+  /// A network in the precision asked for, or in the one that `auto` finds by `probe`, which is f32
+  /// without one.
+  ///
+  /// - Parameters:
+  ///   - isCoded: whether the layers are stored as eight-bit codes, which stay what they are.
+  ///   - directory: the model's, for errors.
+  /// - Throws: `.usage` where codes are asked to be another precision, and what the probe throws.
+  static func decide<Network>(
+    _ asked: EncoderPrecision, isCoded: Bool, directory: String, probe: Probe<Network>?,
+    packed: (Precision) -> Network
+  ) throws(RetortError) -> (Network, Decision<EncoderPrecision>) {
+    if isCoded {
+      guard asked == .int8 || asked == .auto else {
+        throw RetortError(
+          .usage,
+          "holds int8 weights only; ask for int8, or use the model it was made from for "
+            + "\(asked.rawValue)", path: directory)
+      }
+      return (packed(.float32), Decision(value: .int8, reason: "as stored"))
+    }
+    if let fixed = asked.fixed {
+      return (packed(fixed), Decision(value: asked, reason: "as asked"))
+    }
+    let reference = packed(.float32)
+    var reasons: [String] = []
+    if let probe, !candidates.isEmpty {
+      let expected = try probe.outputs(reference)
+      for format in candidates {
+        let network = packed(format)
+        let likeness = probe.likeness(expected, try probe.outputs(network))
+        let measured = "\(probe.measure) \(rounded(likeness)) on the probe"
+        if likeness >= probe.least, let value = EncoderPrecision(format) {
+          return (network, Decision(value: value, reason: "auto: \(measured)"))
+        }
+        reasons.append("\(format.rawValue) has only a \(measured)")
+      }
+    }
+    let reason =
+      reasons.isEmpty ? "no other is faster on this CPU" : reasons.joined(separator: "; ")
+    return (reference, Decision(value: .f32, reason: "auto: \(reason)"))
+  }
+
+  private static func rounded(_ likeness: Double) -> String {
+    // Downwards, so that what is printed is not better than what was found.
+    let tenThousandths = Int((max(likeness, 0) * 10_000).rounded(.down))
+    let digits = String(tenThousandths)
+    return tenThousandths >= 10_000
+      ? "1.0000" : "0." + String(repeating: "0", count: 4 - digits.count) + digits
+  }
+
   /// The least cosine between corresponding rows, each `width` wide.
   static func leastCosine(_ a: [Float], _ b: [Float], width: Int) -> Double {
     var least = 1.0

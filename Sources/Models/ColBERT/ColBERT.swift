@@ -20,13 +20,19 @@ public final class ColBERT: Sendable {
   public var settings: ColBERTSettings { texts.settings }
   /// Components of a token's vector.
   public let dimension: Int
-  /// The identity of weights, configuration, tokenizer and settings: equal fingerprints mean equal
-  /// scores.
+  /// The identity of weights, configuration, tokenizer, settings and precision: equal fingerprints
+  /// mean equal scores.
   public let fingerprint: String
-  /// The identity of what decides the vectors of passages: that of queries may differ.
+  /// The identity of what decides the vectors of passages: that of queries may differ. It does not
+  /// know the precision: vectors of one are near those of another, and may be compared.
   package let termFingerprint: String
-  /// Numbers in the weights.
-  private let parameters: Int
+  /// The number format of the encoder's products, and why.
+  private let decision: Decision<EncoderPrecision>
+  /// What is known of the weights.
+  private let weights: RankerWeights
+
+  /// The number format that the encoder computes in; the projection is f32.
+  public var precision: EncoderPrecision { decision.value }
 
   /// Loads a model directory: a BERT, DistilBERT or ALBERT encoder with a `linear` or `compressor`
   /// layer.
@@ -49,43 +55,53 @@ public final class ColBERT: Sendable {
       model, hasBias: ColBERTNetwork.hasBias(reader), positions: configuration.positions, options)
     var network = try ColBERTNetwork(configuration, &reader)
     network.normalizes = settings.normalizes
-    self.network = network.packed
     runner = MicroBatchRunner(weights: try reader.mappedFiles())
     self.directory = directory
     texts = try ColBERTTexts(settings, tokenizer, directory: directory)
     dimension = network.projection.outputs
-    parameters = reader.parameters
+    weights = RankerWeights(reader)
     termFingerprint = Models.fingerprint(
       of: reader.record.ordered() + [
         configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
         "colbert terms \(settings.normalizes) \(settings.passageMarker ?? "-")",
         "\(settings.skipsPunctuation) \(settings.passageLength)",
       ])
+    let texts = texts
+    func scores(
+      _ network: ColBERTNetwork, _ question: String, _ passages: [String]
+    ) throws(RetortError) -> [Float] {
+      try ColBERT(network, texts).score(query: question, passages: passages, threads: 1).scores
+    }
+    (self.network, decision) = try RankerProbe.decide(
+      options.precision, stored: options.storedPrecisions[termFingerprint],
+      isCoded: reader.isCoded, directory: directory, packed: network.packed,
+      scores: tokenizer == nil ? nil : scores)
     fingerprint = Models.fingerprint(
       of: reader.record.ordered() + [
         configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
         "colbert \(settings.normalizes) \(settings.queryMarker ?? "-")",
         "\(settings.passageMarker ?? "-") \(settings.queryMasks) \(settings.skipsPunctuation)",
         "lengths \(settings.queryLength) \(settings.passageLength)",
-      ])
+      ] + decision.identity)
   }
 
-  /// What inference makes of weights that are being trained; it has no identity.
+  /// What inference makes of weights that are being trained, or are packed already; it has no
+  /// identity.
   init(_ network: ColBERTNetwork, _ texts: ColBERTTexts) {
-    self.network = network.packed
+    self.network = network.packed(.float32)
     runner = MicroBatchRunner()
     self.texts = texts
     directory = ""
     dimension = network.projection.outputs
     fingerprint = ""
     termFingerprint = ""
-    parameters = 0
+    (weights, decision) = (RankerWeights(), .unpacked)
   }
 
   /// What was understood of the directory.
   public var summary: RankerSummary {
     var summary = RankerSummary(
-      .colbert, network.transformer.configuration, texts.tokenizer, parameters: parameters,
+      .colbert, network.transformer.configuration, texts.tokenizer, weights, decision,
       fingerprint: fingerprint)
     (summary.dimension, summary.colbert) = (dimension, settings)
     (summary.queryLength, summary.passageLength) = (settings.queryLength, settings.passageLength)

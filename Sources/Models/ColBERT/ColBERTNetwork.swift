@@ -60,10 +60,10 @@ struct ColBERTNetwork: Sendable {
     return list
   }
 
-  /// The same network with its products packed.
-  var packed: ColBERTNetwork {
+  /// The same network with its products packed, those of the encoder in `precision`.
+  func packed(_ precision: Precision) -> ColBERTNetwork {
     var result = self
-    result.transformer = transformer.packed(.float32)
+    result.transformer = transformer.packed(precision)
     result.projection = projection.packed(.float32)
     return result
   }

@@ -8,6 +8,10 @@ public struct ColBERTOptions: Sendable {
   public var queryLength: Int?
   /// Tokens of a passage at most, special ones and markers included.
   public var passageLength: Int?
+  /// The number format of the encoder's products; nil is f32, or what a quantised copy holds.
+  public var precision: EncoderPrecision?
+  /// What stored term vectors were computed in, by their fingerprints: `auto` is the same.
+  public var storedPrecisions: [String: EncoderPrecision] = [:]
 
   /// Leaves everything to the model's files.
   public init() {}

@@ -12,22 +12,37 @@ public final class PreTTR: Sendable {
   private let runner: MicroBatchRunner
   private let workspaces = WorkspacePool()
 
-  /// The identity of weights, configuration, tokenizer and lengths: equal fingerprints mean equal
-  /// scores.
+  /// The identity of weights, configuration, tokenizer, lengths and precision: equal fingerprints
+  /// mean equal scores.
   public let fingerprint: String
-  /// What decides what is kept of passages.
+  /// What decides what is kept of passages, but for the precision: what one keeps another reads.
   package let termFingerprint: String
-  /// Numbers in the weights.
-  private let parameters: Int
+  /// The number format of the encoder's products, and why.
+  private let decision: Decision<EncoderPrecision>
+  /// What is known of the weights.
+  private let weights: RankerWeights
 
-  /// Loads a folder that training wrote; `maxLength` is that of passages, in tokens.
-  public convenience init(directory: String, maxLength: Int? = nil) throws(RetortError) {
-    try self.init(directory: directory, maxLength: maxLength, tokenizes: true)
+  /// The number format that the encoder computes in; head and compressor are f32.
+  public var precision: EncoderPrecision { decision.value }
+
+  /// Loads a folder that training wrote, to compute in `precision`: f32, or what a quantised copy holds,
+  /// unless it is given. `maxLength` is that of passages, in tokens.
+  ///
+  /// - Parameter stored: what stored term vectors were computed in, by their fingerprints: `auto` is the
+  ///   same.
+  public convenience init(
+    directory: String, maxLength: Int? = nil, precision: EncoderPrecision? = nil,
+    stored: [String: EncoderPrecision] = [:]
+  ) throws(RetortError) {
+    try self.init(
+      directory: directory, maxLength: maxLength, precision: precision, stored: stored,
+      tokenizes: true)
   }
 
   /// `tokenizes: false` loads a directory without a tokenizer, for sequences of ids only.
   package init(
-    directory: String, maxLength: Int? = nil, tokenizes: Bool
+    directory: String, maxLength: Int? = nil, precision: EncoderPrecision? = nil,
+    stored: [String: EncoderPrecision] = [:], tokenizes: Bool
   ) throws(RetortError) {
     let opened = try OpenedModel(directory, for: .prettr)
     let (files, configuration) = (opened.files, opened.configuration)
@@ -46,27 +61,38 @@ public final class PreTTR: Sendable {
     try tokenizer?.check(against: configuration, directory: directory)
     var weights = try WeightReader(opened.tensors, architecture: configuration.architecture)
     let network = try PreTTRNetwork(configuration, settings, &weights)
-    self.network = network.packed
     runner = MicroBatchRunner(weights: try weights.mappedFiles())
-    reader = PreTTRReader(settings: settings, tokenizer: tokenizer)
-    parameters = weights.parameters
+    let reader = PreTTRReader(settings: settings, tokenizer: tokenizer)
+    self.reader = reader
+    self.weights = RankerWeights(weights)
     let facts = [
       configuration.identity, "tokenizer \(tokenizer?.fingerprint ?? "none")",
       "passages of \(settings.passageLength) from \(settings.passagePosition)",
       "split \(settings.joinLayerIdx)",
     ]
-    fingerprint = Models.fingerprint(
-      of: weights.record.ordered() + facts + ["queries of \(settings.queryLength)"])
     termFingerprint = Models.fingerprint(
       of: weights.record.filter(network.decidesKept).ordered() + facts)
+    func scores(
+      _ network: PreTTRNetwork, _ question: String, _ passages: [String]
+    ) throws(RetortError) -> [Float] {
+      try PreTTR(network, reader).score(query: question, passages: passages, threads: 1).scores
+    }
+    (self.network, decision) = try RankerProbe.decide(
+      precision, stored: stored[termFingerprint], isCoded: weights.isCoded, directory: directory,
+      packed: network.packed, scores: tokenizer == nil ? nil : scores)
+    fingerprint = Models.fingerprint(
+      of: weights.record.ordered() + facts + ["queries of \(settings.queryLength)"]
+        + decision.identity)
   }
 
-  /// What inference makes of weights that are being trained; it has no identity.
+  /// What inference makes of weights that are being trained, or are packed already; it has no
+  /// identity.
   init(_ network: PreTTRNetwork, _ reader: PreTTRReader) {
-    self.network = network.packed
+    self.network = network.packed(.float32)
     runner = MicroBatchRunner()
     self.reader = reader
-    (fingerprint, termFingerprint, parameters) = ("", "", 0)
+    (fingerprint, termFingerprint) = ("", "")
+    (weights, decision) = (RankerWeights(), .unpacked)
   }
 
   /// Numbers of a passage's token that are kept.
@@ -78,7 +104,7 @@ public final class PreTTR: Sendable {
   /// What was understood of the directory.
   public var summary: RankerSummary {
     var summary = RankerSummary(
-      .prettr, network.transformer.configuration, reader.tokenizer, parameters: parameters,
+      .prettr, network.transformer.configuration, reader.tokenizer, weights, decision,
       fingerprint: fingerprint)
     summary.splitLayer = settings.joinLayerIdx
     (summary.dimension, summary.compressor) = (dimension, settings.compressionSize)

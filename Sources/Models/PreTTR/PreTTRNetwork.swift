@@ -86,10 +86,10 @@ struct PreTTRNetwork: Sendable {
     return ops.linear(x, head)
   }
 
-  /// The same network with its products packed.
-  var packed: PreTTRNetwork {
+  /// The same network with its products packed, those of the encoder in `precision`.
+  func packed(_ precision: Precision) -> PreTTRNetwork {
     var result = self
-    result.transformer = transformer.packed(.float32)
+    result.transformer = transformer.packed(precision)
     result.head = head.packed(.float32)
     if let compressor {
       result.compressor = StateCompressor(

@@ -39,7 +39,7 @@ extension TrainableModel {
   /// What inference makes of the weights as they are now.
   package func snapshot() -> RankerSnapshot {
     RankerSnapshot(
-      network.map { .pairs($0.packed) }
+      network.map { .pairs($0.packed(.float32)) }
         ?? .vectors(transformer.packed(.float32), pooling, normalizes: normalizes))
   }
 }
