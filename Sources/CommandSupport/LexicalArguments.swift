@@ -87,11 +87,10 @@ package struct RankingArguments: ParsableArguments {
   }
 
   /// The model of --retrieve, loaded.
-  package func colbert(masks: QueryMasks?) throws -> ColBERT? {
-    guard let retrieve else { return nil }
-    var options = ColBERTOptions()
-    options.queryMasks = masks
-    return try ColBERT(directory: try rerankerNamed(retrieve).model, options: options)
+  package func colbert(_ options: RerankerOptions) throws -> ColBERT? {
+    try retrieve.map {
+      try ColBERT(directory: try rerankerNamed($0).model, options: options.colbert)
+    }
   }
 
   package var ranking: Ranking {

@@ -16,6 +16,14 @@ package struct RerankArguments: ParsableArguments {
 
   @OptionGroup package var masks: QueryMaskArguments
 
+  @Option(
+    help: """
+      Number format that --rerank and --retrieve compute in: f32, bf16, int8, or auto, the fastest that \
+      keeps the scores of built-in passages, or what stored term vectors were computed in (tk: always \
+      f32).
+      """)
+  package var rerankPrecision = EncoderPrecision.auto
+
   package init() {}
 
   /// Whether anything is re-ranked.
@@ -36,13 +44,22 @@ package struct RerankArguments: ParsableArguments {
       for name in rerank { _ = try RerankerName(name) }
       try RerankCascade.check(depths: depths)
     }
+    try checkPrecision(rerankPrecision, of: rerank, option: "--rerank-precision")
+  }
+
+  /// What is decided about the models, behind an index of this manifest.
+  package func options(over manifest: Manifest) throws -> RerankerOptions {
+    var options = RerankerOptions()
+    options.queryMasks = try masks.parsed()
+    options.precision = rerankPrecision
+    options.follow(manifest)
+    return options
   }
 
   /// The models, loaded; nil where nothing is re-ranked.
-  package func cascade() throws -> RerankCascade? {
+  package func cascade(over manifest: Manifest) throws -> RerankCascade? {
     guard isGiven else { return nil }
-    var options = RerankerOptions()
-    options.queryMasks = try masks.parsed()
+    let options = try options(over: manifest)
     return try RerankCascade(
       zip(rerank, depths).map { name, depth in
         RerankCascade.Stage(try rerankerNamed(name).load(options), depth: depth)
@@ -77,6 +94,16 @@ private func checkingUsage(_ check: () throws -> Void) throws {
   } catch let error as RetortError {
     throw ValidationError(error.message)
   }
+}
+
+/// Refuses a precision that none of the re-rankers has.
+package func checkPrecision(
+  _ precision: EncoderPrecision?, of names: [String], option: String
+) throws {
+  guard precision == .int8 || precision == .bf16, !names.isEmpty,
+    names.allSatisfy({ (try? RerankerName($0))?.kind == .tk })
+  else { return }
+  throw ValidationError("tk computes in f32 only; leave \(option) out")
 }
 
 /// The re-ranker that `KIND:MODEL` names, with the model's folder.

@@ -23,8 +23,14 @@ private enum TermModels {
     }
   }
 
-  static func load(_ list: String?) throws -> [TermSource] {
-    try names(list).map { try TermSource(reranker: rerankerNamed($0)) }
+  /// Loads them; where `manifest` stores terms of a model, `auto` is what those were computed in.
+  static func load(
+    _ list: String?, _ precision: EncoderPrecision?, storedIn manifest: Manifest?
+  ) throws -> [TermSource] {
+    var options = RerankerOptions()
+    options.precision = precision ?? .auto
+    if let manifest { options.follow(manifest) }
+    return try names(list).map { try TermSource(reranker: rerankerNamed($0), options: options) }
   }
 }
 
@@ -43,6 +49,14 @@ package struct TermArguments: ParsableArguments {
       """)
   package var termCodec: TermCodec?
 
+  @Option(
+    help: """
+      Number format that term vectors are computed in: f32, bf16, int8, or auto, the fastest that keeps \
+      the scores of built-in passages (default: auto; what is stored of the same model, where there is; \
+      tk: always f32).
+      """)
+  package var termPrecision: EncoderPrecision?
+
   package init() {}
 
   /// Whether terms are to be stored.
@@ -50,15 +64,17 @@ package struct TermArguments: ParsableArguments {
 
   package func validate() throws {
     if termCodec != nil, terms == nil { throw ValidationError("--term-codec needs --terms") }
+    if termPrecision != nil, terms == nil {
+      throw ValidationError("--term-precision needs --terms")
+    }
     try TermModels.check(terms)
+    try checkPrecision(termPrecision, of: TermModels.names(terms), option: "--term-precision")
   }
 
-  /// The models, loaded.
-  package func sources() throws -> [TermSource] { try TermModels.load(terms) }
-
-  /// What is to be stored.
-  package func requests() throws -> [TermRequest] {
-    try sources().map { TermRequest($0, codec: termCodec) }
+  /// What is to be stored, the models loaded; in an index that has a `manifest` already.
+  package func requests(in manifest: Manifest? = nil) throws -> [TermRequest] {
+    try TermModels.load(terms, termPrecision, storedIn: manifest)
+      .map { TermRequest($0, codec: termCodec) }
   }
 }
 
@@ -76,8 +92,10 @@ package struct TermModelArguments: ParsableArguments {
 
   package func validate() throws { try TermModels.check(terms) }
 
-  /// The models that were named.
-  package func named() throws -> [TermSource] { try TermModels.load(terms) }
+  /// The models that were named, to compute in what the terms of `manifest` were computed in.
+  package func named(in manifest: Manifest) throws -> [TermSource] {
+    try TermModels.load(terms, nil, storedIn: manifest)
+  }
 
   /// The model of stored terms: among those that were named, else where it was.
   package static func source(
@@ -90,7 +108,10 @@ package struct TermModelArguments: ParsableArguments {
         "the model of the stored term vectors is not there any more; say where it is with --terms "
           + "\(stored.kind):MODEL", path: stored.path)
     }
-    let source = try TermSource(reranker: RerankerName("\(stored.kind):\(stored.path)"))
+    var options = RerankerOptions()
+    options.precision = stored.precision.flatMap { EncoderPrecision(rawValue: $0) }
+    let source = try TermSource(
+      reranker: RerankerName("\(stored.kind):\(stored.path)"), options: options)
     guard source.fingerprint == stored.fingerprint else {
       throw RetortError(
         .dimensionMismatch,

@@ -54,7 +54,7 @@ struct IndexAddCommand: ParsableCommand {
       options.skipBadLines = job.skipBadLines
       let opened = try PassageIndex(path: index)
       let folder = try model.map(modelFolder)
-      let named = try stored.named()
+      let named = try stored.named(in: opened.manifest)
       let terms = try (opened.manifest.terms ?? []).map {
         try TermModelArguments.source(of: $0, among: named)
       }

@@ -58,7 +58,8 @@ struct IndexAddTermsCommand: ParsableCommand {
   func run() throws {
     try runReportingErrors {
       Interruption.install()
-      var options = TermAdditionOptions(index: index, terms: try terms.requests())
+      var options = TermAdditionOptions(
+        index: index, terms: try terms.requests(in: IndexFolder(index).manifest()))
       options.batchSize = batchSize
       options.threads = threading.threads
       options.resume = resume

@@ -51,7 +51,8 @@ struct IndexInfoCommand: ParsableCommand {
         let stored = manifest.segments.reduce(0) { $0 + $1.passages }
         print("terms:        \(terms.name)")
         print(
-          "              \(terms.codec.rawValue), dimension \(terms.dimension), \(megabytes(bytes)), "
+          "              \(terms.codec.rawValue), dimension \(terms.dimension), computed in "
+            + "\(terms.precision ?? "f32"), \(megabytes(bytes)), "
             + "\(decimals(Double(bytes) / Double(max(stored, 1)), 0)) bytes a passage, "
             + "\(terms.fingerprint.prefix(16))")
       }

@@ -62,7 +62,7 @@ struct IndexMergeCommand: ParsableCommand {
         return
       }
       let index = indexes[0]
-      let named = try stored.named()
+      let named = try stored.named(in: IndexFolder(index).manifest())
       let report = try IndexMerge.merge(index, threads: threading.threads, quiet: quiet) {
         terms throws(RetortError) in
         try TermModelArguments.source(of: terms, among: named)

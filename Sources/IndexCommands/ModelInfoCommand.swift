@@ -40,19 +40,25 @@ struct ModelInfoCommand: ParsableCommand {
     try runReportingErrors {
       let folder = try modelFolder(directory)
       let kind = try ModelKind(directory: folder)
-      guard kind == .encoder || pooling == nil && normalize == nil && precision == .auto else {
+      guard kind == .encoder || pooling == nil && normalize == nil else {
         throw RetortError(
-          .usage, "is no text encoder: --pooling, --normalize and --precision say nothing about it",
-          path: folder)
+          .usage, "is no text encoder: --pooling and --normalize say nothing about it", path: folder
+        )
+      }
+      guard kind != .tk || precision == .auto || precision == .f32 else {
+        throw RetortError(.usage, "computes in f32 only; leave --precision out", path: folder)
       }
       switch kind {
       case .encoder: try showEncoder(folder)
       case .crossEncoder:
-        try show(try CrossEncoder(directory: folder, maxLength: maxLength).summary)
-      case .prettr: try show(try PreTTR(directory: folder, maxLength: maxLength).summary)
+        try show(
+          try CrossEncoder(directory: folder, maxLength: maxLength, precision: precision).summary)
+      case .prettr:
+        try show(try PreTTR(directory: folder, maxLength: maxLength, precision: precision).summary)
       case .colbert:
         var options = ColBERTOptions()
         options.passageLength = maxLength
+        options.precision = precision
         try show(try ColBERT(directory: folder, options: options).summary)
       case .tk:
         let summary = try TK(directory: folder, maxLength: maxLength).summary

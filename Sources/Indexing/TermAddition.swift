@@ -86,7 +86,9 @@ public enum TermAddition {
     for terms in new {
       if let place = all.firstIndex(where: { $0.fingerprint == terms.fingerprint }) {
         // The folder may have moved; that changes nothing.
-        if all[place].codec != terms.codec { all[place] = terms }
+        var moved = all[place]
+        moved.path = terms.path
+        if moved != terms { all[place] = terms }
       } else {
         all.append(terms)
       }

@@ -11,7 +11,7 @@ import Terms
 //   compress   batch after batch, on all threads → terms-N.seg
 //
 // Only the first is expensive enough to be kept; a batch that lies there is taken if it was made of the
-// same texts by the same model. Nothing depends on the number of threads.
+// same texts by the same model in the same precision. Nothing depends on the number of threads.
 
 /// Makes the files of a segment's terms in building/.
 struct TermBuilder {
@@ -113,6 +113,7 @@ struct TermBuilder {
 
   private func hash(_ texts: [String]) -> UInt128 {
     var bytes = Array(request.source.fingerprint.utf8)
+    if let precision = request.described.precision { bytes += precision.utf8 }
     for text in texts {
       bytes.append(0)
       bytes += text.utf8

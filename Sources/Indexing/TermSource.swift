@@ -15,18 +15,22 @@ public struct TermSource: Sendable {
   public let fingerprint: String
   /// Components of a vector.
   public let dimension: Int
+  /// The number format the model computes in.
+  public let precision: EncoderPrecision
   /// The vectors of passages, by a number of threads.
   package let terms: @Sendable ([String], Int) throws(RetortError) -> PassageTerms
 
   /// A re-ranker.
   package init(
     kind: String, path: String, fingerprint: String, dimension: Int,
+    precision: EncoderPrecision = .f32,
     terms: @escaping @Sendable ([String], Int) throws(RetortError) -> PassageTerms
   ) {
     self.kind = kind
     self.path = path
     self.fingerprint = fingerprint
     self.dimension = dimension
+    self.precision = precision
     self.terms = terms
   }
 
@@ -37,7 +41,9 @@ public struct TermSource: Sendable {
   /// What the manifest says of its terms.
   func described(_ codec: TermCodec) -> Manifest.Terms {
     Manifest.Terms(
-      kind: kind, path: path, fingerprint: fingerprint, dimension: dimension, codec: codec)
+      kind: kind, path: path, fingerprint: fingerprint, dimension: dimension, codec: codec,
+      // Indexes of f32 go on saying nothing about it: they are the same bytes as ever.
+      precision: precision == .f32 ? nil : precision.rawValue)
   }
 }
 
@@ -60,6 +66,9 @@ public struct TermRequest: Sendable {
 extension [Manifest.Terms]? {
   /// What is stored, for people.
   var name: String {
-    map { $0.map { "\($0.name) as \($0.codec.rawValue)" }.joined(separator: ", ") } ?? "none"
+    map {
+      $0.map { "\($0.name) as \($0.codec.rawValue) of \($0.precision ?? "f32")" }
+        .joined(separator: ", ")
+    } ?? "none"
   }
 }

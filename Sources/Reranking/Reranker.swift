@@ -1,10 +1,14 @@
 import Models
 import Platform
+import Store
 
 /// A model that reads candidates again and says how well each answers a query.
 public protocol Reranker: Sendable {
   /// What decides its scores: equal fingerprints mean equal scores.
   var fingerprint: String { get }
+
+  /// The number format it computes in.
+  var precision: EncoderPrecision { get }
 
   /// What a user should know about how it works here, if anything.
   var note: String? { get }
@@ -24,6 +28,9 @@ public protocol Reranker: Sendable {
 }
 
 extension Reranker {
+  /// Single precision.
+  public var precision: EncoderPrecision { .f32 }
+
   /// Nothing to know.
   public var note: String? { nil }
 
@@ -88,17 +95,19 @@ public struct RerankerName: Sendable, Equatable {
     self.init(kind: kind, model: String(parts[1]))
   }
 
-  /// Loads the model; its `model` must be a folder.
+  /// Loads the model; its `model` must be a folder. TK computes in f32 whatever `options` say: it has
+  /// no encoder whose products would take long.
   public func load(_ options: RerankerOptions = .init()) throws(RetortError) -> any Reranker {
     switch kind {
-    case .prettr: return try PreTTR(directory: model, maxLength: options.maxLength)
+    case .prettr:
+      return try PreTTR(
+        directory: model, maxLength: options.maxLength, precision: options.precision,
+        stored: options.storedPrecisions)
     case .tk: return try TK(directory: model, maxLength: options.maxLength)
-    case .cat: return try CrossEncoder(directory: model, maxLength: options.maxLength)
-    case .colbert:
-      var settings = ColBERTOptions()
-      settings.passageLength = options.maxLength
-      settings.queryMasks = options.queryMasks
-      return try ColBERT(directory: model, options: settings)
+    case .cat:
+      return try CrossEncoder(
+        directory: model, maxLength: options.maxLength, precision: options.precision)
+    case .colbert: return try ColBERT(directory: model, options: options.colbert)
     }
   }
 }
@@ -110,9 +119,32 @@ public struct RerankerOptions: Sendable {
   public var maxLength: Int?
   /// colbert: the [MASK] tokens of queries.
   public var queryMasks: QueryMasks?
+  /// The number format of the encoder's products (not of tk, which has none); nil is f32, or what a
+  /// quantised copy holds.
+  public var precision: EncoderPrecision?
+  /// What stored term vectors were computed in, by their fingerprints: `auto` is the same.
+  public private(set) var storedPrecisions: [String: EncoderPrecision] = [:]
 
   /// Leaves everything to the model's files.
   public init() {}
+
+  /// The part of it that is ColBERT's.
+  package var colbert: ColBERTOptions {
+    var settings = ColBERTOptions()
+    settings.passageLength = maxLength
+    settings.queryMasks = queryMasks
+    settings.precision = precision
+    settings.storedPrecisions = storedPrecisions
+    return settings
+  }
+
+  /// Lets `auto` be what the term vectors of an index were computed in, where they are of the model.
+  public mutating func follow(_ manifest: Manifest) {
+    for terms in manifest.terms ?? [] {
+      storedPrecisions[terms.fingerprint] =
+        terms.precision.flatMap { EncoderPrecision(rawValue: $0) } ?? .f32
+    }
+  }
 }
 
 extension CrossEncoder: Reranker {

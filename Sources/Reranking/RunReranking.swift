@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import Platform
+import Store
 
 /// Re-ranks a run: candidates in, the same candidates in a better order out.
 public enum RunReranking {
@@ -35,7 +36,7 @@ public enum RunReranking {
     // What would fail after hours of scoring fails now: a folder in the output's place, a bad tag.
     _ = try RunWriter(path: options.output, format: options.format, tag: options.tag)
     let reporter = ProgressReporter(quiet: quiet)
-    let reranker = try options.reranker.load(options.settings)
+    let reranker = try load(options)
     let lists = try CandidateLists(options, reporter)
     if let note = lists.texts.note(of: reranker) { reporter.note(note) }
     for warning in lists.warnings { reporter.warn(warning) }
@@ -46,7 +47,8 @@ public enum RunReranking {
         // Both are there where a run was killed behind the output's last byte.
         overwrite: options.overwrite
           || (options.resume && ResumableLines.isStarted(options.output)),
-        difference: "another re-ranker, other queries, candidates or passages, or another depth",
+        difference:
+          "another re-ranker or precision, other queries, candidates or passages, or another depth",
         whole: { lists.wholeQueries(among: $0) })
       try work.readKept()
     }
@@ -64,10 +66,20 @@ public enum RunReranking {
     }
   }
 
+  private static func load(
+    _ options: RunRerankingOptions
+  ) throws(RetortError) -> any Reranker {
+    var settings = options.settings
+    if case .index(let path) = options.passages {
+      settings.follow(try IndexFolder(path).manifest())
+    }
+    return try options.reranker.load(settings)
+  }
+
   /// The plan that an interrupted run of these options leaves behind.
   package static func plan(_ options: RunRerankingOptions) throws(RetortError) -> [UInt8] {
     try plan(
-      options.reranker.load(options.settings),
+      load(options),
       CandidateLists(options, ProgressReporter(quiet: true)))
   }
 
@@ -133,6 +145,7 @@ private struct Work {
     self.reranker = reranker
     self.options = options
     report = lists.report
+    report.precision = reranker.precision
   }
 
   /// Reads the scores of an earlier run.

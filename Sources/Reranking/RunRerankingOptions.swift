@@ -1,4 +1,5 @@
 import Formats
+import Models
 import Platform
 
 /// What `RunReranking` is to do.
@@ -66,4 +67,6 @@ public struct RunRerankingReport: Sendable, Codable, Equatable {
   public var seconds = 0.0
   /// Candidates scored in them.
   public var scoredNow = 0
+  /// What the re-ranker's encoder computed in.
+  public var precision = EncoderPrecision.f32
 }

@@ -15,7 +15,7 @@ extension TermSource {
     }
     self.init(
       kind: name.kind.rawValue, path: name.model, fingerprint: reranker.termFingerprint,
-      dimension: reranker.termDimension
+      dimension: reranker.termDimension, precision: reranker.precision
     ) { passages, threads throws(RetortError) in
       try reranker.terms(of: passages, threads: threads)
     }

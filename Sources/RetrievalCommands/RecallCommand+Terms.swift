@@ -25,7 +25,11 @@ extension RecallCommand {
   /// Compares searches through centroids with scores of every passage.
   func measureTerms(_ texts: [String], model: String) throws {
     let counts = try candidateCounts()
-    let colbert = try ColBERT(directory: try rerankerNamed(model).model)
+    var options = RerankerOptions()
+    options.precision = .auto
+    options.follow(try IndexFolder(index).manifest())
+    let colbert = try ColBERT(
+      directory: try rerankerNamed(model).model, options: options.colbert)
     let exhaustive = try Searcher(
       path: index, colbert: colbert, memoryLimit: memory.memoryLimit?.bytes)
     let progress = ProgressReporter()

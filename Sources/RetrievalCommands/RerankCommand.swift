@@ -69,6 +69,13 @@ struct RerankCommand: ParsableCommand {
 
   @OptionGroup var masks: QueryMaskArguments
 
+  @Option(
+    help: """
+      Number format that the model computes in: f32, bf16, int8, or auto, the fastest that keeps the \
+      scores of built-in passages, or what stored term vectors were computed in (tk: always f32).
+      """)
+  var precision = EncoderPrecision.auto
+
   @Option(help: "The share of candidates that may name unknown queries or passages.")
   var maxUnknown = 0.01
 
@@ -82,6 +89,7 @@ struct RerankCommand: ParsableCommand {
       throw ValidationError("give --index or --corpus, which have the passages' texts")
     }
     guard (depth ?? 1) >= 1 else { throw ValidationError("--depth must be at least 1") }
+    try checkPrecision(precision, of: [model], option: "--precision")
   }
 
   func run() throws {
@@ -97,6 +105,7 @@ struct RerankCommand: ParsableCommand {
       options.depth = depth
       options.settings.maxLength = maxLength
       options.settings.queryMasks = try masks.parsed()
+      options.settings.precision = precision
       options.maxUnknown = maxUnknown
       options.threads = job.threading.threads
       options.resume = job.resume
@@ -119,7 +128,7 @@ struct RerankCommand: ParsableCommand {
     writeError(
       """
       \(job.output): \(counted(report.queries, "query")), \
-      \(counted(report.candidates, "candidate")) re-ranked, \
+      \(counted(report.candidates, "candidate")) re-ranked in \(report.precision.rawValue), \
       \(report.behindDepth) behind the depth; \
       \(ProgressReporter.rate(Double(report.scoredNow) / max(report.seconds, 1e-9)))/s
       """)

@@ -197,7 +197,7 @@ struct SearchCommand: ParsableCommand {
       let ids = try filterIds.map { try readIDs(path: $0) }
       let page = try page(queries ?? question.map { [Query(id: "1", text: $0)] } ?? [])
       let searcher = try searcher()
-      let cascade = try reranking.cascade()
+      let cascade = try reranking.cascade(over: searcher.index.manifest)
       if !quiet { cascade?.notes(over: searcher.index).forEach(writeError) }
       if warm { try searcher.index.warm() }
       let selection =
@@ -220,7 +220,9 @@ struct SearchCommand: ParsableCommand {
   }
 
   private func searcher() throws -> Searcher {
-    if let colbert = try ranked.colbert(masks: try reranking.masks.parsed()) {
+    if ranked.retrieve != nil,
+      let colbert = try ranked.colbert(reranking.options(over: IndexFolder(index).manifest()))
+    {
       return try Searcher(
         path: index, colbert: colbert, candidates: ranked.candidates,
         memoryLimit: memory.memoryLimit?.bytes)

@@ -66,14 +66,20 @@ public struct Manifest: Sendable, Codable, Equatable {
     public var dimension: Int
     /// How vectors are stored.
     public var codec: TermCodec
+    /// The number format the model computed in; nil means f32.
+    public var precision: String?
 
     /// Describes stored terms.
-    public init(kind: String, path: String, fingerprint: String, dimension: Int, codec: TermCodec) {
+    public init(
+      kind: String, path: String, fingerprint: String, dimension: Int, codec: TermCodec,
+      precision: String? = nil
+    ) {
       self.kind = kind
       self.path = path
       self.fingerprint = fingerprint
       self.dimension = dimension
       self.codec = codec
+      self.precision = precision
     }
 
     /// As people write it: `colbert:models/x`.

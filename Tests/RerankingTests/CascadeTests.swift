@@ -120,7 +120,7 @@ import Testing
     for threads in ["1", "3"] {
       let result = try search([
         "--topics", path + "/topics.tsv", "-k", "20", "--rerank", cat, "--depth", "9", "--threads",
-        threads,
+        threads, "--rerank-precision", "f32",
       ])
       #expect(result.exitCode == 0, "\(result)")
       #expect(result.standardError.contains("re-rank "))

@@ -19,7 +19,7 @@ import Testing
     try CLIRunner.run(
       [
         "rerank", path + "/run.trec", "--topics", path + "/topics.tsv", "--corpus",
-        path + "/corpus.tsv", "--model", "colbert:" + path + "/colbert",
+        path + "/corpus.tsv", "--model", "colbert:" + path + "/colbert", "--precision", "f32",
       ] + more)
   }
 

@@ -80,7 +80,7 @@ import Testing
     let question = "<script>\"gold' & water"
     let search = [
       "search", index, question, "--rerank", colbert, "--depth", "66", "--rerank", cat, "--depth",
-      "40", "-k", "66",
+      "40", "-k", "66", "--rerank-precision", "f32",
     ]
     let plain = try fixture.run(search + ["--quiet"])
     let result = try fixture.run(search + ["--quiet", "--explain-html", page])

@@ -19,6 +19,7 @@ import Testing
       [
         "rerank", path + "/run.trec", "--topics", path + "/topics.tsv", "--corpus",
         path + "/corpus.tsv", "--model", model, "-o", path + "/out", "--overwrite",
+        "--precision", "f32",
       ] + more)
   }
 

@@ -14,7 +14,7 @@ import Testing
     return try CLIRunner.run(
       [
         "rerank", "--topics", path + "/topics.tsv", "--corpus", path + "/corpus.tsv", "--model",
-        "cat:" + fixture.model,
+        "cat:" + fixture.model, "--precision", "f32",
       ] + arguments, input: input)
   }
 
@@ -23,7 +23,9 @@ import Testing
     _ = try RunReranking.rerank(fixture.options("library"), quiet: true)
     let result = try rerank([path + "/run.trec", "-o", path + "/out"])
     #expect(result.exitCode == 0, "\(result)")
-    #expect(result.standardError.contains("7 queries, 84 candidates re-ranked, 0 behind the depth"))
+    #expect(
+      result.standardError.contains("7 queries, 84 candidates re-ranked in f32, 0 behind the depth")
+    )
     let expected = try FileSystem.read(path + "/library")
     #expect(try FileSystem.read(path + "/out") == expected)
     let run = try FileSystem.read(path + "/run.trec")

@@ -102,6 +102,21 @@ import Testing
     #expect(fixture.error(other)?.message.contains("another re-ranker") == true)
   }
 
+  @Test func `a run that was cut goes on in its precision only`() throws {
+    var options = fixture.options("whole")
+    options.settings.precision = .int8
+    _ = try RunReranking.rerank(options, quiet: true)
+    try ResumedRun(fixture).cut("cut", after: 24, precision: .int8)
+    options.output = path + "/cut"
+    options.resume = true
+    options.settings.precision = .f32
+    #expect(fixture.error(options)?.message.contains("another re-ranker") == true)
+    options.settings.precision = .int8
+    let report = try #require(try RunReranking.rerank(options, quiet: true))
+    #expect(report.scoredNow == 60 && report.precision == .int8)
+    #expect(try bytes("cut") == bytes("whole"))
+  }
+
   @Test func `scores kept for other candidates are refused`() throws {
     _ = try RunReranking.rerank(fixture.options("whole"), quiet: true)
     try ResumedRun(fixture).cut("out", after: 24)
@@ -222,7 +237,7 @@ private struct ResumedRun {
   init(_ fixture: RerankFixture) { self.fixture = fixture }
 
   /// The scores of the run `whole`, cut after some lines and a bit, with the plan of such a run.
-  func cut(_ name: String, after kept: Int) throws {
+  func cut(_ name: String, after kept: Int, precision: EncoderPrecision = .f32) throws {
     var scores: [String: String] = [:]
     for line in try fixture.lines("whole") { scores[line[0] + "\t" + line[2]] = line[4] }
     let lines = try fixture.lines("run.trec").map { line in
@@ -231,6 +246,8 @@ private struct ResumedRun {
     }
     #expect(lines.count == 84)
     try fixture.folder.file("\(name).part", lines.prefix(kept).joined() + "q6\tp")
-    try fixture.folder.file("\(name).part.json", RunReranking.plan(fixture.options(name)))
+    var options = fixture.options(name)
+    options.settings.precision = precision
+    try fixture.folder.file("\(name).part.json", RunReranking.plan(options))
   }
 }

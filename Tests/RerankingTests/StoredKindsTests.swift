@@ -29,11 +29,11 @@ import Testing
   }
 
   /// The scores of the texts.
-  private func fresh(_ model: String) throws -> [String: Double] {
+  private func fresh(_ model: String, _ precision: String = "auto") throws -> [String: Double] {
     try RerankFixture.scores(
       try fixture.run([
         "rerank", path + "/run.trec", "--topics", path + "/topics.tsv", "--corpus",
-        path + "/corpus.tsv", "--model", model, "-o", "-", "--quiet",
+        path + "/corpus.tsv", "--model", model, "-o", "-", "--quiet", "--precision", precision,
       ]))
   }
 
@@ -97,9 +97,10 @@ import Testing
   ) throws {
     try fixture.build([
       "--terms", [tk, prettr, small].joined(separator: ","), "--term-codec", codec,
+      "--term-precision", "f32",
     ])
     for (model, tolerance) in [(tk, tolerance), (prettr, states), (small, states)] {
-      let (kept, texts) = (try scores(model), try fresh(model))
+      let (kept, texts) = (try scores(model), try fresh(model, "f32"))
       #expect(kept.count == 7 * 12)
       let most = difference(kept, texts)
       #expect(most <= tolerance, "\(codec) \(model): \(most)")

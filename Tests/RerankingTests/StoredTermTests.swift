@@ -172,7 +172,9 @@ import Testing
       "{\"id\":\"\(passage.id)\",\"text\":\"\(passage.text)\",\"side\":\"\(place % 2)\"}\n"
     }
     try fixture.folder.file("corpus.jsonl", lines.joined())
-    try fixture.build(["--terms", colbert, "--term-codec", "residual-4"], corpus: "corpus.jsonl")
+    try fixture.build(
+      ["--terms", colbert, "--term-codec", "residual-4", "--term-precision", "f32"],
+      corpus: "corpus.jsonl")
     func found(_ more: String...) throws -> [[String]] {
       let result = try fixture.run(
         [
