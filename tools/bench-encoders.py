@@ -63,7 +63,9 @@ def main():
     # Read when the tokenizer is first used: one thread, as ours has when it is compared.
     os.environ.update(RAYON_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
     if arguments.peer:
-        serve(arguments)
+        serve(arguments, {
+            "torch": Torch, "onnxruntime": OnnxRuntime, "openvino": OpenVINO,
+            "ctranslate2": CTranslate2})
     else:
         Comparison(arguments).run()
 
@@ -135,16 +137,14 @@ class Texts:
 # The peers ----------------------------------------------------------------------------------------
 
 
-def serve(arguments):
+def serve(arguments, families):
     """Answers requests, one a line, words separated by tabs; see `Engine`."""
     # Libraries print to standard output when they please; answers go to the real one.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     family, _, precision = arguments.peer.partition("-")
-    engine = {
-        "torch": Torch, "onnxruntime": OnnxRuntime, "openvino": OpenVINO,
-        "ctranslate2": CTranslate2,
-    }[family](arguments.folder, arguments.cache, precision, int(arguments.threads))
+    engine = families[family](
+        arguments.folder, arguments.cache, precision, int(arguments.threads))
     batches = {}
     print("ready", file=answers)
     for line in sys.stdin:
@@ -272,6 +272,9 @@ class OnnxRuntime:
         self.session = onnxruntime.InferenceSession(
             path, options, providers=["CPUExecutionProvider"])
 
+    def export(self, folder, cache):
+        return export_onnx(folder, cache)
+
     def optimized(self, folder, cache):
         """With attention, GELU and layer normalisation fused, as its authors advise."""
         path = cache + "/fused.onnx"
@@ -281,7 +284,7 @@ class OnnxRuntime:
             with open(folder + "/config.json", encoding="utf-8") as file:
                 config = json.load(file)
             model = optimizer.optimize_model(
-                export_onnx(folder, cache), "bert",
+                self.export(folder, cache), "bert",
                 num_heads=config.get("num_attention_heads") or config["n_heads"],
                 hidden_size=config.get("hidden_size") or config["dim"])
             print(model.get_fused_operator_statistics(), file=sys.stderr)
