@@ -12,8 +12,17 @@ struct StoredTerms {
 
   /// Passages that one thread scores at a time.
   private static let passagesAtATime = 16
-  /// Passages whose vectors are decoded together, for re-rankers that take nothing else.
-  private static let decodedAtATime = 1024
+
+  /// Passages whose vectors one thread decodes and scores at a time, for re-rankers that take nothing
+  /// else.
+  ///
+  /// Few enough that what is decoded stays in memory that the thread has already: 1,000 passages of TK
+  /// are 200 MB, and two thirds of the time went into getting that from the system. Many enough that
+  /// the query, which each part reads again, costs little. It depends on their number alone, so that
+  /// scores do not depend on threads.
+  private static func decodedAtATime(of count: Int) -> Int {
+    min(64, max(4, (count + 15) / 16))
+  }
 
   /// Nil where the re-ranker has no terms, or the index none of this model.
   init?(_ reranker: any Reranker, in index: PassageIndex) {
@@ -43,10 +52,16 @@ struct StoredTerms {
           TermQuery(question.vectors, for: sets.info.codec), numbers, threads: threads),
         truncated: question.isTruncated ? 1 : 0)
     }
+    let size = Self.decodedAtATime(of: numbers.count)
+    let parts = (numbers.count + size - 1) / size
+    let results = OrderedResults<RerankScores>(count: parts)
+    try parallelForThrowing(parts, threads: threads) { part, _ throws(RetortError) in
+      try Interruption.check()
+      let terms = try decoded(numbers[part * size..<min(numbers.count, (part + 1) * size)])
+      results.set(part, try reranker.rerank(query: query, terms: terms, threads: 1))
+    }
     var scores = RerankScores(scores: [])
-    for start in stride(from: 0, to: numbers.count, by: Self.decodedAtATime) {
-      let terms = try decoded(numbers[start..<min(numbers.count, start + Self.decodedAtATime)])
-      let part = try reranker.rerank(query: query, terms: terms, threads: threads)
+    for part in results.values {
       scores.scores += part.scores
       scores.truncated = max(scores.truncated, part.truncated)
     }
