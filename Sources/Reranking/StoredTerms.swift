@@ -103,6 +103,12 @@ struct StoredTerms {
   }
 
   private func decoded(_ numbers: ArraySlice<Int>) throws(RetortError) -> PassageTerms {
+    // One segment is the rule; its passages are decoded into place.
+    if sets.segments.count == 1 {
+      let (base, set) = sets.segments[0]
+      let (values, offsets) = try set.terms(numbers.map { $0 - base })
+      return PassageTerms(values: values, offsets: offsets)
+    }
     var terms = PassageTerms()
     for number in numbers {
       let (set, place) = sets.place(of: number)
