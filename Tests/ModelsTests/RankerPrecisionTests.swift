@@ -88,7 +88,8 @@ private func correlation(_ a: [Float], _ b: [Float]) -> Double {
         #expect(likeness >= least, "\(name) in \(precision): \(likeness)")
         #expect(found != expected, "\(name) in \(precision) computes what f32 does")
         #expect(ranker.summary.precision.value == precision)
-        #expect(ranker.summary.description.contains("precision:     \(precision.rawValue) (as asked"))
+        #expect(
+          ranker.summary.description.contains("precision:     \(precision.rawValue) (as asked"))
         // Scores of another precision are others; what is stored of passages may be compared.
         #expect(ranker.fingerprint != reference.fingerprint)
         #expect(ranker.termFingerprint == reference.termFingerprint)

@@ -63,9 +63,15 @@ import Testing
     let unknown = "is invalid for '"
     let wrong: [(arguments: [String], reason: String)] = [
       (["search", index, "gold", "--rerank", colbert, "--rerank-precision", "int4"], unknown),
-      (["search", index, "gold", "--rerank", tk, "--rerank-precision", "int8"], "tk computes in f32"),
+      (
+        ["search", index, "gold", "--rerank", tk, "--rerank-precision", "int8"],
+        "tk computes in f32"
+      ),
       (["index", "add-terms", index, "--terms", colbert, "--term-precision", "f16"], unknown),
-      (["index", "add-terms", index, "--terms", tk, "--term-precision", "bf16"], "tk computes in f32"),
+      (
+        ["index", "add-terms", index, "--terms", tk, "--term-precision", "bf16"],
+        "tk computes in f32"
+      ),
       (
         [
           "index", "build", "--corpus", path + "/corpus.tsv", "-o", path + "/x",
@@ -77,8 +83,9 @@ import Testing
       let result = try fixture.run(arguments, expecting: 64)
       #expect(result.standardError.contains(reason), "\(result)")
     }
-    for (model, precision, reason) in [(colbert, "float", unknown), (tk, "int8", "tk computes in f32")]
-    {
+    for (model, precision, reason) in [
+      (colbert, "float", unknown), (tk, "int8", "tk computes in f32"),
+    ] {
       let result = try rerank(model, ["--precision", precision], expecting: 64)
       #expect(result.standardError.contains(reason), "\(result)")
     }
@@ -153,7 +160,8 @@ import Testing
     #expect(fresh == whole)
   }
 
-  @Test func `half precision of what PreTTR keeps moves scores of eight bits by less than those do`()
+  @Test
+  func `half precision of what PreTTR keeps moves scores of eight bits by less than those do`()
     throws
   {
     func spreadless(_ one: [String: Double], _ other: [String: Double]) -> Double {
@@ -174,7 +182,9 @@ import Testing
 
   @Test func `a quantised copy re-ranks, stores terms and says that it holds int8 only`() throws {
     try fixture.build()
-    for (name, model) in [("cat", fixture.model), ("colbert", path + "/colbert"), ("prettr", path + "/prettr")] {
+    for (name, model) in [
+      ("cat", fixture.model), ("colbert", path + "/colbert"), ("prettr", path + "/prettr"),
+    ] {
       let copy = path + "/\(name)-int8"
       let made = try fixture.run(["model", "quantize", model, "--output", copy])
       #expect(made.standardOutput.contains("correlation:   0.9"), "\(made)")
@@ -186,7 +196,9 @@ import Testing
       #expect(refused.standardError.contains("holds int8 weights only"), "\(refused)")
       guard name != "cat" else { continue }
       let model = "\(name):\(copy)"
-      try fixture.run(["index", "add-terms", index, "--terms", model, "--quiet", "--term-codec", "f32"])
+      try fixture.run([
+        "index", "add-terms", index, "--terms", model, "--quiet", "--term-codec", "f32",
+      ])
       let stored = try fixture.rerank(model, index: index)
       #expect(!stored.standardError.contains("encoded as they are read"), "\(stored)")
       for (key, score) in try RerankFixture.scores(stored) {
