@@ -7,7 +7,7 @@ package struct RerankArguments: ParsableArguments {
     help: ArgumentHelp(
       """
       Re-rank what was found with a model that reads the passages: cat:MODEL, colbert:MODEL, \
-      prettr:MODEL or tk:MODEL. Repeated, each re-ranks the best of the one before.
+      prettr:MODEL, tk:MODEL or dot:MODEL. Repeated, each re-ranks the best of the one before.
       """, valueName: "kind:model"))
   package var rerank: [String] = []
 

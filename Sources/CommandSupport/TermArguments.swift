@@ -13,9 +13,14 @@ private enum TermModels {
   static func check(_ list: String?) throws {
     do throws(RetortError) {
       for name in names(list) {
-        guard try RerankerName(name).kind != .cat else {
-          throw RetortError(
-            .usage, "\"\(name)\" reads query and passage together and has no term vectors to store")
+        let reason: String? =
+          switch try RerankerName(name).kind {
+          case .cat: "reads query and passage together"
+          case .dot: "has one vector for a whole passage"
+          case .colbert, .tk, .prettr: nil
+          }
+        if let reason {
+          throw RetortError(.usage, "\"\(name)\" \(reason) and has no term vectors to store")
         }
       }
     } catch {

@@ -48,7 +48,8 @@ package struct EncoderModel: Sendable {
     maxLength = try MaxLength.decide(
       model, positions: configuration.positions, declared: declared, asked: options.maxLength)
     (transformer, precision) = try PrecisionChoice.decide(
-      options.precision, isCoded: reader.isCoded, directory: directory,
+      options.precision ?? (reader.isCoded ? .auto : .f32), isCoded: reader.isCoded,
+      directory: directory,
       probe: Self.probe(probe, plain, decisions.pooling.value)
     ) { plain.packed($0) }
     runner = MicroBatchRunner(weights: try reader.mappedFiles())

@@ -17,8 +17,9 @@ public struct EncoderOptions: Sendable {
   public var normalize: Bool?
   /// The longest sequence in tokens, [CLS] and [SEP] included.
   public var maxLength: Int?
-  /// The number format of the weights while encoding.
-  public var precision: EncoderPrecision = .f32
+  /// The number format of the weights while encoding; nil is single precision, or what a quantised
+  /// copy holds.
+  public var precision: EncoderPrecision?
 
   /// Leaves everything to the model's files.
   public init() {}

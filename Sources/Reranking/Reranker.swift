@@ -64,6 +64,8 @@ public enum RerankerKind: String, Sendable, Codable, CaseIterable {
   case tk
   /// PreTTR: a cross-encoder whose first layers read query and passage apart.
   case prettr
+  /// BERT_DOT: the inner product of a vector of the query and one of the passage.
+  case dot
 
   /// Reads a kind; `pretr` is prettr, too.
   init?(named name: String) {
@@ -108,14 +110,19 @@ public struct RerankerName: Sendable, Equatable {
       return try CrossEncoder(
         directory: model, maxLength: options.maxLength, precision: options.precision)
     case .colbert: return try ColBERT(directory: model, options: options.colbert)
+    case .dot:
+      var settings = EncoderOptions()
+      settings.maxLength = options.maxLength
+      settings.precision = options.precision
+      return try TextEncoder(directory: model, options: settings)
     }
   }
 }
 
 /// What a caller may decide about a re-ranker; nil leaves it to the model's files.
 public struct RerankerOptions: Sendable {
-  /// Tokens of a query with its passage (cat), or of a passage (colbert, prettr; tk: words), at
-  /// most.
+  /// Tokens of a query with its passage (cat), or of a passage (colbert, dot, prettr; tk:
+  /// words), at most.
   public var maxLength: Int?
   /// colbert: the [MASK] tokens of queries.
   public var queryMasks: QueryMasks?

@@ -10,7 +10,7 @@ extension TermSource {
     guard let reranker = try name.load(options) as? any TermReranker else {
       throw RetortError(
         .usage,
-        "\(name.kind.rawValue) reads query and passage together and has no term vectors to store; "
+        "\(name.kind.rawValue) has no term vectors to store; "
           + "name a re-ranker that has, such as colbert:MODEL")
     }
     self.init(

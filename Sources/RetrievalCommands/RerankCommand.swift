@@ -17,7 +17,8 @@ struct RerankCommand: ParsableCommand {
 
       --model is cat:MODEL, a cross-encoder with one output, colbert:MODEL, which compares the \
       vectors of tokens, prettr:MODEL, a cross-encoder whose first layers read query and passage apart, \
-      or tk:MODEL, which compares words in their contexts. Candidates are taken by score, equal ones \
+      tk:MODEL, which compares words in their contexts, or dot:MODEL, an encoder as an index has it, \
+      whose score is the inner product of two vectors. Candidates are taken by score, equal ones \
       by id, larger first, as evaluators do. Those behind --depth follow the others in their order, \
       with scores that fall by one.
 
@@ -43,8 +44,8 @@ struct RerankCommand: ParsableCommand {
 
   @Option(
     help: """
-      The re-ranker: cat:MODEL, colbert:MODEL, prettr:MODEL or tk:MODEL, where MODEL is a folder or a \
-      fetched model.
+      The re-ranker: cat:MODEL, colbert:MODEL, prettr:MODEL, tk:MODEL or dot:MODEL, where MODEL is a \
+      folder or a fetched model.
       """)
   var model: String
 
@@ -62,8 +63,8 @@ struct RerankCommand: ParsableCommand {
 
   @Option(
     help: """
-      Tokens of a query with its passage (cat) or of a passage (colbert, prettr; tk: words) at most \
-      (default: what the model says).
+      Tokens of a query with its passage (cat) or of a passage (colbert, dot, prettr; tk: words) at \
+      most (default: what the model says).
       """)
   var maxLength: Int?
 

@@ -137,9 +137,12 @@ import Testing
         "say where it is with --terms colbert:"))
     try fixture.run(add + ["--terms", "colbert:" + path + "/moved"])
     try fixture.run(["index", "verify", index])
-    let cat = try fixture.run(
-      ["index", "add-terms", index, "--terms", "cat:" + fixture.model], expecting: 64)
-    #expect(cat.standardError.contains("has no term vectors to store"))
+    for (kind, reason) in [("cat", "query and passage together"), ("dot", "one vector")] {
+      let other = try fixture.run(
+        ["index", "add-terms", index, "--terms", kind + ":" + fixture.model], expecting: 64)
+      #expect(other.standardError.contains(reason))
+      #expect(other.standardError.contains("has no term vectors to store"))
+    }
     let none = try fixture.run(["index", "add-terms", index], expecting: 64)
     #expect(none.standardError.contains("--terms is missing"))
   }
