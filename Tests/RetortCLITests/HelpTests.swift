@@ -31,10 +31,10 @@ import Testing
       .joined(separator: "\n")
     let options = Set(readme.matches(of: /--[a-z][a-z-]+/).map { String($0.output) })
     #expect(options.count > 15)
-    // Of Swift, of tools/quickstart and tools/bench, and its own.
+    // Of Swift, of tools/quickstart, tools/bench and tools/reproduce, and its own.
     let others: Set = [
       "--product", "--static-swift-stdlib", "--scratch-path", "--query", "--search-passages",
-      "--work",
+      "--work", "--scale", "--report",
       "--help",
     ]
     for option in options.subtracting(others).sorted() {

@@ -30,6 +30,13 @@ package enum CLIRunner {
     try start(arguments, input: input, environment: environment).wait()
   }
 
+  /// Runs one of the scripts in the folder `tools`.
+  package static func script(_ path: String, _ arguments: [String]) throws -> CLIResult {
+    try CLIProcess(
+      executable: URL(fileURLWithPath: "/bin/bash"), [path] + arguments, input: [], environment: [:]
+    ).wait()
+  }
+
   /// Runs a shell script; `$0` in it is the tool.
   package static func shell(_ script: String) throws -> CLIResult {
     try CLIProcess(
