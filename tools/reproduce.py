@@ -16,6 +16,7 @@ import random
 import re
 import resource
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -39,15 +40,24 @@ STUDENT_LAYERS = 2
 TEACHERS = {"a": 6, "b": 4, "c": 3}
 
 LENGTHS = ["--query-length", "24", "--passage-length", "72"]
+# A name, a kind of re-ranker, a start and options of training.
+#
+# ColBERT sums products of raw vectors: at its start margins are some seven times those of a teacher, and
+# steps that shrink them ruin what the body knows. Its last vectors are therefore scaled by 0.4. PreTTR needs
+# two layers that read query and passage together to learn anything within some hundred steps.
 STUDENTS = {
-    "tk": ("TK", "tk", ["--model", "tk", "--embeddings", "words.txt", *LENGTHS,
-                        "--learning-rate", "3e-4", "--head-rate", "3e-3"]),
-    "colbert": ("ColBERT", "colbert", ["--model", "colbert", "--variant", "hofstaetter", *LENGTHS,
-                                       "--learning-rate", "5e-5"]),
-    "prettr": ("PreTTR", "prettr", ["--model", "prettr", *LENGTHS,
-                                    "--learning-rate", "2e-4", "--head-rate", "1e-3"]),
-    "bert-dot": ("BERT_DOT", "dot", ["--model", "bert-dot", *LENGTHS, "--learning-rate", "2e-4"]),
+    "tk": ("TK", "tk", "words", [
+        "--model", "tk", "--embeddings", "words.txt", *LENGTHS, "--learning-rate", "3e-4",
+        "--head-rate", "3e-3"]),
+    "colbert": ("ColBERT", "colbert", "body-2-scaled", [
+        "--model", "colbert", "--variant", "hofstaetter", *LENGTHS, "--learning-rate", "5e-5"]),
+    "prettr": ("PreTTR", "prettr", "body-3", [
+        "--model", "prettr", "--split-layer", "1", *LENGTHS, "--learning-rate", "4e-4",
+        "--head-rate", "2e-3"]),
+    "bert-dot": ("BERT_DOT", "dot", "body-2", [
+        "--model", "bert-dot", *LENGTHS, "--learning-rate", "2e-4"]),
 }
+SCALED = 0.4
 TEACHING = ["--model", "bert-cat", "--passage-length", "96", "--loss", "ranknet",
             "--learning-rate", "1e-4", "--head-rate", "1e-3"]
 
@@ -180,8 +190,8 @@ def open_tensors(path):
     return header, 8 + size
 
 
-def cut(model, folder, layers):
-    """Writes the first layers of an encoder as one of its own."""
+def cut(model, folder, layers, factor=1):
+    """Writes the first layers of an encoder as one of its own, its last vectors times a factor."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     for name in os.listdir(model):
@@ -217,7 +227,10 @@ def cut(model, folder, layers):
         for name in kept:
             first, last = header[name]["data_offsets"]
             source.seek(start + first)
-            file.write(source.read(last - first))
+            values = source.read(last - first)
+            if factor != 1 and f"layer.{layers - 1}.output.LayerNorm." in name:
+                values = array("f", (factor * value for value in array("f", values))).tobytes()
+            file.write(values)
 
 
 def pieces(word, vocabulary):
@@ -318,6 +331,8 @@ def plan(data, model, scale, seeds, students):
 
     for layers in sorted({STUDENT_LAYERS, 1, *TEACHERS.values()}):
         add(f"body-{layers}", "data", [("cut", model, f"body-{layers}", layers)], (), [f"body-{layers}"])
+    scaled = f"body-{STUDENT_LAYERS}-scaled"
+    add(scaled, "data", [("cut", model, scaled, STUDENT_LAYERS, SCALED)], (), [scaled])
     # An index has vectors, too; nobody asks for these, so they are made in the fastest way.
     add("index", "data", [
         ["index", "build", "--corpus", "corpus.jsonl", "--model", "body-1", "--max-length", "8", "--m",
@@ -380,12 +395,11 @@ def plan(data, model, scale, seeds, students):
                 if target not in TABLE and student not in ABLATED:
                     continue
                 name = f"{student}-{target}-{seed}"
-                _, kind, options = STUDENTS[student]
-                start = [] if student == "tk" else ["--init", f"body-{STUDENT_LAYERS}"]
+                _, kind, body, options = STUDENTS[student]
+                start = [] if student == "tk" else ["--init", body]
                 file = ["--teacher-scores", targets[teacher]] if teacher else \
                     ["--triples", "triples.tsv"]
-                needs = ["triples", "candidates", sources[teacher] if teacher else "triples",
-                         "words" if student == "tk" else f"body-{STUDENT_LAYERS}"]
+                needs = ["triples", "candidates", sources[teacher] if teacher else "triples", body]
                 add(name, "students", [
                     ["train", *options, *start, "--loss", loss, *file, *texts, "--batch-size",
                      str(BATCH), "--steps", str(steps), "--warmup", str(steps // 10), "--seed",
@@ -407,6 +421,8 @@ class Runner:
 
     def __init__(self, program, stages):
         self.program, self.stages = program, {stage.name: stage for stage in stages}
+        # Commands hold the lock, too: one that outlives this process must not meet another.
+        self.lock = []
 
     @functools.cache
     def key(self, name):
@@ -488,10 +504,10 @@ class Runner:
             command.append("--quiet")
         with open(log, "a") as messages:
             if output is None:
-                status = subprocess.run(command, stderr=messages, stdout=messages).returncode
+                status = self.wait(command, messages, messages)
             else:
                 with open(output + ".new", "w") as file:
-                    status = subprocess.run(command, stderr=messages, stdout=file).returncode
+                    status = self.wait(command, messages, file)
                 if status == 0:
                     os.replace(output + ".new", output)
         if status != 0:
@@ -499,6 +515,10 @@ class Runner:
                 last = (messages.read().rstrip().split("\n") or [""])[-1]
             fail(f"`retort {' '.join(command[1:])}` ended with {status}: {last}\n"
                  f"its messages are in {os.path.abspath(log)}; run again to go on")
+
+    def wait(self, command, messages, output):
+        return subprocess.run(
+            command, stderr=messages, stdout=output, pass_fds=self.lock).returncode
 
 
 def processor_seconds():
@@ -786,6 +806,9 @@ def main():
             except OSError:
                 fail(f"another run works in {os.getcwd()}; name another --output", 75)
             write_lines("settings.json", [json.dumps(settings)])
+            runner.lock = [lock.fileno()]
+            # The command that runs is ended, too, and its time is recorded.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
             runner.run_all()
     report(document, runner, settings["scale"], settings["seeds"], settings["students"])
 
