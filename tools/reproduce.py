@@ -332,7 +332,8 @@ def plan(data, model, scale, seeds, students):
     for layers in sorted({STUDENT_LAYERS, 1, *TEACHERS.values()}):
         add(f"body-{layers}", "data", [("cut", model, f"body-{layers}", layers)], (), [f"body-{layers}"])
     scaled = f"body-{STUDENT_LAYERS}-scaled"
-    add(scaled, "data", [("cut", model, scaled, STUDENT_LAYERS, SCALED)], (), [scaled])
+    if "colbert" in students:
+        add(scaled, "data", [("cut", model, scaled, STUDENT_LAYERS, SCALED)], (), [scaled])
     # An index has vectors, too; nobody asks for these, so they are made in the fastest way.
     add("index", "data", [
         ["index", "build", "--corpus", "corpus.jsonl", "--model", "body-1", "--max-length", "8", "--m",

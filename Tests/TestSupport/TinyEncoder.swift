@@ -49,16 +49,17 @@ package enum TinyEncoder {
   /// Writes the directory; another seed gives other weights.
   package static func write(
     to folder: String, seed: UInt64 = 1, tokenizer: Bool = true, head: Head = .none,
-    body: Body = .bert
+    body: Body = .bert, positions: Int = maxLength
   ) throws {
     try FileSystem.makeFolder(folder)
     let vocabulary = Self.vocabulary + (head == .projection ? ["[unused0]", "[unused1]"] : [])
-    let configuration = Self.configuration(words: vocabulary.count, body)
+    let configuration = Self.configuration(words: vocabulary.count, positions, body)
     try FileSystem.replace(folder + "/config.json", with: Array(configuration.utf8))
     if tokenizer {
       let lines = vocabulary.joined(separator: "\n") + "\n"
       try FileSystem.replace(folder + "/vocab.txt", with: Array(lines.utf8))
-      try FileSystem.replace(folder + "/tokenizer_config.json", with: Array(settings.utf8))
+      try FileSystem.replace(
+        folder + "/tokenizer_config.json", with: Array(settings(positions).utf8))
     }
     try FileSystem.makeFolder(folder + "/1_Pooling")
     try FileSystem.replace(
@@ -79,7 +80,7 @@ package enum TinyEncoder {
       add(name + ".bias", [width], scale: 0.05)
     }
     add("embeddings.word_embeddings.weight", [vocabulary.count, width], scale: 1)
-    add("embeddings.position_embeddings.weight", [maxLength, width], scale: 0.1)
+    add("embeddings.position_embeddings.weight", [positions, width], scale: 0.1)
     if body == .bert { add("embeddings.token_type_embeddings.weight", [2, width], scale: 0.1) }
     norm("embeddings.LayerNorm")
     let parts = body == .bert ? bertParts : distilParts
@@ -112,27 +113,29 @@ package enum TinyEncoder {
     "ffn.lin1", "ffn.lin2", "output_layer_norm",
   ]
 
-  private static func configuration(words: Int, _ body: Body) -> String {
+  private static func configuration(words: Int, _ positions: Int, _ body: Body) -> String {
     guard body == .bert else {
       return """
         {"model_type": "distilbert", "vocab_size": \(words), "dim": \(width),
          "n_layers": \(layers), "n_heads": 2, "hidden_dim": \(inner),
-         "max_position_embeddings": \(maxLength), "activation": "gelu"}
+         "max_position_embeddings": \(positions), "activation": "gelu"}
         """
     }
     return """
       {"model_type": "bert", "vocab_size": \(words), "hidden_size": \(width),
        "num_hidden_layers": \(layers), "num_attention_heads": 2, "intermediate_size": \(inner),
-       "max_position_embeddings": \(maxLength), "type_vocab_size": 2, "hidden_act": "gelu",
+       "max_position_embeddings": \(positions), "type_vocab_size": 2, "hidden_act": "gelu",
        "layer_norm_eps": 1e-12}
       """
   }
 
-  private static let settings = """
-    {"do_lower_case": true, "model_max_length": \(maxLength), "unk_token": "[UNK]",
+  private static func settings(_ positions: Int) -> String {
+    """
+    {"do_lower_case": true, "model_max_length": \(positions), "unk_token": "[UNK]",
      "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]",
      "tokenizer_class": "BertTokenizer"}
     """
+  }
 }
 
 /// Passages of random words, always the same for a seed.
