@@ -353,7 +353,7 @@ def plan(data, model, scale, seeds, students):
 
     def rank(name, model):
         return ["rerank", "test.trec", "--topics", "test.tsv", "--corpus", "corpus.jsonl", "--model",
-                model, "--output", f"runs/{name}.trec"]
+                model, "--precision", "f32", "--output", f"runs/{name}.trec"]
 
     def judge(name, kind, model, needs):
         add(name, kind, [rank(name, model), measure(f"runs/{name}.trec", name)], needs,
