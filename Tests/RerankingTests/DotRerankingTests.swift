@@ -15,13 +15,17 @@ import Testing
     try TinyEncoder.write(to: path + "/encoder")
   }
 
-  @Test func `candidates come in the order of their inner products`() throws {
+  @Test(arguments: [EncoderPrecision.f32, .int8])
+  func `candidates come in the order of their inner products`(precision: EncoderPrecision) throws {
     let result = try CLIRunner.run([
       "rerank", path + "/run.trec", "--topics", path + "/topics.tsv", "--corpus",
-      path + "/corpus.tsv", "--model", "dot:" + path + "/encoder", "-o", path + "/out",
+      path + "/corpus.tsv", "--model", "dot:" + path + "/encoder", "--precision",
+      precision.rawValue, "-o", path + "/out",
     ])
     #expect(result.exitCode == 0, "\(result)")
-    let encoder = try TextEncoder(directory: path + "/encoder")
+    var options = EncoderOptions()
+    options.precision = precision
+    let encoder = try TextEncoder(directory: path + "/encoder", options: options)
     let lines = try fixture.lines("out")
     for (number, query) in fixture.queries.enumerated() {
       let candidates = (0..<12).map { fixture.candidate(number, $0) }
