@@ -19,8 +19,8 @@ package struct RerankArguments: ParsableArguments {
   @Option(
     help: """
       Number format that --rerank and --retrieve compute in: f32, bf16, int8, or auto, the fastest that \
-      keeps the scores of built-in passages, or what stored term vectors were computed in (tk: always \
-      f32).
+      keeps the scores of built-in passages (dot: their vectors), or what stored term vectors were \
+      computed in (tk: always f32).
       """)
   package var rerankPrecision = EncoderPrecision.auto
 
@@ -44,7 +44,15 @@ package struct RerankArguments: ParsableArguments {
       for name in rerank { _ = try RerankerName(name) }
       try RerankCascade.check(depths: depths)
     }
-    try checkPrecision(rerankPrecision, of: rerank, option: "--rerank-precision")
+  }
+
+  /// Refuses a precision that no model of --rerank and --retrieve has.
+  package func validatePrecision(retrieve: String?) throws {
+    let names = rerank + [retrieve].compactMap { $0 }
+    guard !names.isEmpty || rerankPrecision == .auto else {
+      throw ValidationError("--rerank-precision needs --rerank or --retrieve")
+    }
+    try checkPrecision(rerankPrecision, of: names, option: "--rerank-precision")
   }
 
   /// What is decided about the models, behind an index of this manifest.

@@ -12,8 +12,8 @@ struct ModelInfoCommand: ParsableCommand {
       Loads the model as every other command does, so that what it prints is what they use, and an \
       error here is the error they would give. The directory is one of Hugging Face or \
       sentence-transformers: config.json, model.safetensors and the tokenizer's files; or a re-ranker \
-      (cross-encoder, ColBERT, PreTTR or TK), of which --max-length and --json are the options. The \
-      first line says which it is.
+      (cross-encoder, ColBERT, PreTTR or TK), of which --max-length, --precision and --json are the \
+      options. The first line says which it is.
       """)
 
   @Argument(

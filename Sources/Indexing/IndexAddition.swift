@@ -93,7 +93,13 @@ public struct IndexAddition {
           "stores term vectors of \(stored.name), which the new passages need too; say with --terms "
             + "where that model is now", path: options.index)
       }
-      build.terms.append(TermRequest(source, codec: stored.codec))
+      do throws(RetortError) {
+        build.terms.append(
+          TermRequest(try source.continuing(stored, of: options.index), codec: stored.codec))
+      } catch {
+        change.cancelUnlessResumable()
+        throw error
+      }
     }
     let addition = IndexAddition(
       options: build, restart: options.restart, encoder: encoder, modelPath: modelPath,

@@ -129,7 +129,9 @@ public struct IndexMerge {
       let books = change.index.segments.map { $0.info.files[role] }
       guard Set(books.map { $0?.headerChecksum }).count == 1 else {
         let builder = TermBuilder(
-          folder: change.folder, request: TermRequest(try terms(stored), codec: stored.codec),
+          folder: change.folder,
+          request: TermRequest(
+            try terms(stored).continuing(stored, of: change.folder.path), codec: stored.codec),
           number: number, suffix: "", batchSize: 512, threads: threads, progress: progress)
         let passages = try PassageFile(path: building + "/passages.seg")
         made.merge(try builder.write(passages, book: nil).files) { $1 }

@@ -38,6 +38,20 @@ public struct TermSource: Sendable {
   /// of the states and words of others too little would be left.
   public var usualCodec: TermCodec { kind == "colbert" ? .residual2 : .f16 }
 
+  /// This source, as one that goes on with the terms that an index stores.
+  ///
+  /// - Throws: `.usage` where it computes in another precision: the manifest tells of one for all.
+  func continuing(_ stored: Manifest.Terms, of path: String) throws(RetortError) -> TermSource {
+    let kept = stored.precision ?? EncoderPrecision.f32.rawValue
+    guard precision.rawValue == kept else {
+      throw RetortError(
+        .usage,
+        "stores term vectors of \(stored.name) computed in \(kept), and the model was loaded to compute "
+          + "in \(precision.rawValue); load it for \(kept)", path: path)
+    }
+    return self
+  }
+
   /// What the manifest says of its terms.
   func described(_ codec: TermCodec) -> Manifest.Terms {
     Manifest.Terms(
@@ -67,7 +81,7 @@ extension [Manifest.Terms]? {
   /// What is stored, for people.
   var name: String {
     map {
-      $0.map { "\($0.name) as \($0.codec.rawValue) of \($0.precision ?? "f32")" }
+      $0.map { "\($0.name) as \($0.codec.rawValue), computed in \($0.precision ?? "f32")" }
         .joined(separator: ", ")
     } ?? "none"
   }

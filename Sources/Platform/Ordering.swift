@@ -2,8 +2,8 @@
 ///
 /// The standard library's `sort` is compiled anew for every type of element and every closure: eleven
 /// places that put a few names or rows in order were 15 % of the work of compiling Formats. Such
-/// places call these, which sort positions by one compiled sort; loops whose work is sorting (a
-/// node's neighbours, the documents of every query) keep `sort`.
+/// places call these, which sort positions by one compiled sort; loops whose work is sorting (the
+/// neighbours of a node, the documents of a query) have a sort of their own, one for a type.
 extension Sequence {
   /// The elements in order; elements that do not precede one another stay as they are.
   @inlinable

@@ -11,7 +11,7 @@ public struct RerankExplanation: Sendable, Encodable, Equatable {
   public var terms: [TermMatch]?
   /// colbert: the tokens of the passage as the model reads them, whose places `terms` names.
   public var tokens: [String]?
-  /// cat and prettr: what every sentence of the passage changes.
+  /// cat, dot and prettr: what every sentence of the passage changes.
   public var sentences: [SentenceChange]?
   /// tk: the words of the query, in the order of the kernels' counts.
   public var words: [String]?

@@ -73,7 +73,8 @@ struct RerankCommand: ParsableCommand {
   @Option(
     help: """
       Number format that the model computes in: f32, bf16, int8, or auto, the fastest that keeps the \
-      scores of built-in passages, or what stored term vectors were computed in (tk: always f32).
+      scores of built-in passages (dot: their vectors), or what stored term vectors were computed in \
+      (tk: always f32).
       """)
   var precision = EncoderPrecision.auto
 

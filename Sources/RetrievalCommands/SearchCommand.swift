@@ -156,6 +156,7 @@ struct SearchCommand: ParsableCommand {
       throw ValidationError("--explain needs --rerank, and a question or the prompt")
     }
     try checkPage()
+    try reranking.validatePrecision(retrieve: ranked.retrieve)
     try ranked.checkCandidates(
       hits: max(hits ?? (topics == nil ? 10 : 1000), reranking.deepest))
     if json, question == nil || output != "-" || outputFormat != nil {

@@ -26,7 +26,7 @@ package struct ResidualBook: Sendable {
     let codes = Mutex<CodedCentroids?>(nil)
   }
 
-  /// The book in 8 bits; nil where rows of this shape cannot be coded.
+  /// The book in 7 bits; nil where rows of this shape cannot be coded.
   func codes() throws(RetortError) -> CodedCentroids? {
     guard CodedCentroids.canCode(dimension: dimension, bits: buckets.bits) else { return nil }
     return try coded.codes.withLock { known throws(RetortError) in

@@ -57,8 +57,8 @@ extension TermSet {
   /// MaxSim of a query with the passage at `place`; -inf for one without vectors.
   ///
   /// Floating-point vectors are multiplied in single precision. Codes of 8 bits are multiplied as
-  /// they lie; residuals become codes of 8 bits on the way, a passage at a time: by tables of 8-bit
-  /// centroids and weights where the query was made for their codec, else by decoding them.
+  /// they lie; residuals become codes of 7 bits on the way, a passage at a time: by tables of 7-bit
+  /// centroids and weights where the query was made for their codec, else 8 bits by decoding them.
   package func score(
     _ place: Int, _ query: TermQuery, scratch: TermScratch
   ) throws(RetortError) -> Float {

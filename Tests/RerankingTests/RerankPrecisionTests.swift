@@ -1,4 +1,5 @@
 import Foundation
+import Indexing
 import Models
 import Platform
 import Reranking
@@ -67,6 +68,10 @@ import Testing
         ["search", index, "gold", "--rerank", tk, "--rerank-precision", "int8"],
         "tk computes in f32"
       ),
+      (
+        ["search", index, "gold", "--rerank-precision", "int8"],
+        "--rerank-precision needs --rerank or --retrieve"
+      ),
       (["index", "add-terms", index, "--terms", colbert, "--term-precision", "f16"], unknown),
       (
         ["index", "add-terms", index, "--terms", tk, "--term-precision", "bf16"],
@@ -122,6 +127,12 @@ import Testing
         "search", index, "gold river", "--retrieve", colbert, "--rerank-precision", precision,
       ])
     }
+    // Where one of the models has the precision it is no mistake.
+    try fixture.writeTK(to: "tk")
+    try fixture.run([
+      "search", index, "gold river", "--retrieve", colbert, "--rerank", "tk:" + path + "/tk",
+      "--depth", "12", "--rerank-precision", "int8",
+    ])
   }
 
   @Test func `terms of f32 say nothing, and another precision replaces them`() throws {
@@ -158,6 +169,25 @@ import Testing
     // Stored as they are they score as the passages do, in int8 as in f32.
     let fresh = try RerankFixture.scores(rerank(prettr, ["--precision", "int8", "--quiet"]))
     #expect(fresh == whole)
+  }
+
+  @Test func `a program cannot mix precisions in one set of terms`() throws {
+    try fixture.build(["--precision", "f32", "--terms", colbert, "--term-precision", "int8"])
+    let stored = try #require(try PassageIndex(path: index).manifest.terms?.first)
+    let source = TermSource(
+      kind: stored.kind, path: stored.path, fingerprint: stored.fingerprint,
+      dimension: stored.dimension, precision: .f32
+    ) { _, _ throws(RetortError) in throw RetortError(.badData, "nobody should ask") }
+    let encoder = try TextEncoder(directory: path + "/encoder")
+    let error = #expect(throws: RetortError.self) {
+      try IndexAddition.add(
+        IndexAdditionOptions(index: index, corpus: path + "/corpus.tsv"), encoder: encoder,
+        modelPath: path + "/encoder", terms: [source], quiet: true)
+    }
+    #expect(
+      error?.message.contains("computed in int8, and the model was loaded to compute in f32")
+        == true)
+    try fixture.run(["index", "verify", index])
   }
 
   @Test
