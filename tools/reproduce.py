@@ -28,11 +28,12 @@ from collections import defaultdict
 # What a scale of 1 trains, and with which rates. Rates were chosen on the questions of `dev`, which
 # are not those of `test`, with one seed.
 BATCH = 16
-STUDENT_STEPS = 1250
+NEGATIVES = 2
+STUDENT_STEPS = 1000
 TEACHER_EPOCHS = 2
 # A teacher that has learned little has nothing to teach, so what it learns from does not fall with the
-# scale below this.
-LEAST_TRIPLES = 2560
+# scale below this many triples.
+LEAST_TEACHING = 2560
 WORDS_OF_A_PASSAGE = 40
 CANDIDATES = 20
 QUESTIONS_OF_A_BIN = 64
@@ -121,14 +122,18 @@ def write_part(name, ids, texts, relevant):
     write_lines(name + ".qrels", (f"{id} 0 {relevant[id]} 1" for id in ids))
 
 
-def prepare(data, train, pool):
-    """Cuts passages into windows, and draws questions of which one window holds the answer."""
+def prepare(data, teaching, train, pool):
+    """Cuts passages into windows, and draws questions of which one window holds the answer.
+
+    Teachers learn from other questions than students: of those that a teacher has learned it has none
+    wrong, and its margins say little more than their labels.
+    """
     parts = {row["_id"]: windows(row["text"]) for row in json_lines(data + "/corpus.jsonl")}
     write_lines("corpus.jsonl", (
         json.dumps({"_id": f"{id}.{number}", "text": text})
         for id, texts in parts.items() for number, text in enumerate(texts)))
     rows = {row["_id"]: row for row in json_lines(data + "/queries.jsonl")}
-    for name, split, count in [("train", "train", train), ("pool", "valid", pool)]:
+    for name, split, count in [("train", "train", teaching + train), ("pool", "valid", pool)]:
         relevant = judgements(f"{data}/qrels/{split}.tsv")
         ids = sorted(id for id, found in relevant.items() if len(found) == 1 and id in rows)
         random.Random(7).shuffle(ids)
@@ -143,7 +148,14 @@ def prepare(data, train, pool):
                 kept[id] = f"{relevant[id][0]}.{holders[0]}"
             if len(kept) == count:
                 break
-        write_part(name, list(kept), {id: clean(rows[id]["text"]) for id in kept}, kept)
+        texts = {id: clean(rows[id]["text"]) for id in kept}
+        if name == "train":
+            # Where there are fewer than asked for, both get their shares.
+            share = len(kept) * teaching // (teaching + train)
+            write_part("teaching", list(kept)[:share], texts, kept)
+            write_part(name, list(kept)[share:], texts, kept)
+        else:
+            write_part(name, list(kept), texts, kept)
 
 
 def read_questions(name):
@@ -259,14 +271,15 @@ def word_vectors(model):
         file.seek(start + header[name]["data_offsets"][0])
         table.frombytes(file.read(4 * rows * width))
     counts = defaultdict(int)
-    for path in ["corpus.jsonl", "train.tsv", "test.tsv", "dev.tsv"]:
+    for path in ["corpus.jsonl", "teaching.tsv", "train.tsv", "test.tsv", "dev.tsv"]:
         with open(path) as file:
             for line in file:
                 text = json.loads(line)["text"] if path.endswith("l") else line.split("\t")[1]
                 # Words of questions count twice, so that none is unknown.
                 for word in re.findall(r"\w+|[^\w\s]", text.lower()):
                     counts[word] += 1 if path.endswith("l") else 2
-    scale = 1 / math.sqrt(sum(x * x for x in table) / rows)
+    # TK adds positions, and mixes words with contexts, whose numbers are about 1: smaller words drown.
+    scale = 1 / math.sqrt(sum(x * x for x in table) / len(table))
     with open("words.txt.new", "w") as file:
         for word in sorted(word for word, count in counts.items() if count > 1):
             plain = "".join(letter for letter in unicodedata.normalize("NFD", word)
@@ -313,18 +326,22 @@ def measure(run, name):
 
 
 def sizes(scale):
-    """Triples, as far as there are questions, and steps of a student."""
-    steps = max(1, round(STUDENT_STEPS * scale))
-    return max(steps * BATCH, LEAST_TRIPLES), steps
+    """Triples of teachers and of students, as far as there are questions."""
+    triples = max(1, round(STUDENT_STEPS * scale)) * BATCH
+    return max(triples, LEAST_TEACHING), triples
 
 
 def plan(data, model, scale, seeds, students):
-    triples, steps = sizes(scale)
+    teaching, triples = sizes(scale)
+    steps = triples // BATCH
     # Fewer questions than this cannot tell students apart, whatever the scale.
     pool = 40 * QUESTIONS_OF_A_BIN
     texts = ["--collection", "corpus.jsonl", "--queries", "train.tsv"]
-    stages = [Stage("data", "data", [("prepare", data, (triples + 1) // 2, pool)], (),
-                    ["corpus.jsonl", "train.tsv", "train.qrels", "pool.tsv", "pool.qrels"])]
+    teaching_texts = ["--collection", "corpus.jsonl", "--queries", "teaching.tsv"]
+    stages = [Stage("data", "data", [
+        ("prepare", data, teaching // NEGATIVES, triples // NEGATIVES, pool)], (),
+        ["corpus.jsonl", *(name + end for name in ("teaching", "train", "pool")
+                           for end in (".tsv", ".qrels"))])]
 
     def add(name, kind, steps, needs, makes):
         stages.append(Stage(name, kind, steps, needs, makes))
@@ -343,10 +360,11 @@ def plan(data, model, scale, seeds, students):
         ["search", "index", "--topics", "pool.tsv", "--lexical", "--hits", str(CANDIDATES), "--output",
          "pool.trec"], ("sample", QUESTIONS_OF_A_BIN)], ["index"],
         [name + end for name in ("test", "dev") for end in (".tsv", ".qrels", ".trec")])
-    add("triples", "data", [
-        ["mine", "--index", "index", "--queries", "train.tsv", "--qrels", "train.qrels", "--from",
-         "words", "--negatives", "2", "--ranks", "1-30", "--output", "triples.tsv"]],
-        ["index"], ["triples.tsv"])
+    for name, output in [("teaching", "teaching-triples"), ("train", "triples")]:
+        add(output, "data", [
+            ["mine", "--index", "index", "--queries", name + ".tsv", "--qrels", name + ".qrels",
+             "--from", "words", "--negatives", str(NEGATIVES), "--ranks", "1-30", "--output",
+             output + ".tsv"]], ["index"], [output + ".tsv"])
     if "tk" in students:
         add("words", "data", [("word_vectors", f"body-{STUDENT_LAYERS}")],
             ["candidates", f"body-{STUDENT_LAYERS}"], ["words.txt"])
@@ -367,15 +385,16 @@ def plan(data, model, scale, seeds, students):
 
     for number, (name, layers) in enumerate(TEACHERS.items()):
         add(f"teacher-{name}", "teachers", [
-            ["train", *TEACHING, "--init", f"body-{layers}", "--triples", "triples.tsv", *texts,
-             "--batch-size", str(BATCH), "--epochs", str(TEACHER_EPOCHS), "--warmup", "20",
+            ["train", *TEACHING, "--init", f"body-{layers}", "--triples",
+             "teaching-triples.tsv", *teaching_texts, "--batch-size", str(BATCH), "--epochs", str(TEACHER_EPOCHS), "--warmup", "20",
              "--seed", str(101 + number), "--checkpoint-every", "100", "--output",
              f"teacher-{name}"]],
-            ["triples", f"body-{layers}"], [f"teacher-{name}", f"teacher-{name}.checkpoints"])
+            ["teaching-triples", f"body-{layers}"],
+            [f"teacher-{name}", f"teacher-{name}.checkpoints"])
         judge(f"cat-{name}", "evaluation", f"cat:teacher-{name}", ["candidates", f"teacher-{name}"])
         add(f"scores-{name}", "teachers' scores", [
             ["teach", "--model", f"teacher-{name}", "--triples", "triples.tsv", *texts, "--output",
-             f"scores-{name}.tsv"]], [f"teacher-{name}"], [f"scores-{name}.tsv"])
+             f"scores-{name}.tsv"]], ["triples", f"teacher-{name}"], [f"scores-{name}.tsv"])
     runs = [f"runs/cat-{name}.trec" for name in TEACHERS]
     add("cat-mean", "evaluation", [
         ("mean_run", "runs/cat-mean.trec", *runs), measure("runs/cat-mean.trec", "cat-mean")],
@@ -722,11 +741,11 @@ def setting_lines(runner, scale, seeds, students):
     only = "" if len(students) == len(STUDENTS) else "".join(f" --only {name}" for name in students)
     yield f"- `tools/reproduce DATA --scale {scale:g} --seeds {seeds}{only}`"
     yield f"- {os.cpu_count()} cores"
-    yield (f"- {lines('corpus.jsonl')} passages; {lines('triples.tsv')} triples of "
-           f"{lines('train.tsv')} questions; {lines('test.tsv')} held-out questions of "
+    yield (f"- {lines('corpus.jsonl')} passages; {lines('test.tsv')} held-out questions of "
            f"{CANDIDATES} candidates each")
-    yield (f"- {sizes(scale)[1]} steps of {BATCH} triples a student; {TEACHER_EPOCHS} passes over all "
-           "triples a teacher")
+    yield (f"- teachers: {TEACHER_EPOCHS} passes over {lines('teaching-triples.tsv')} triples of "
+           f"{lines('teaching.tsv')} questions; students: one over {lines('triples.tsv')} of "
+           f"{lines('train.tsv')} others; steps of {BATCH} triples")
     yield ("- all stages are finished" if missing == 0 else
            f"- {missing} of {len(runner.stages)} stages are missing; a dash stands for what nobody "
            "has measured")
