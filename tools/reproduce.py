@@ -75,6 +75,7 @@ TABLE = ["none", "t1", "t2", "pile"]
 ABLATION = ["none", "weighted", "pointwise", "t1"]
 ABLATED = ["tk", "colbert", "bert-dot"]
 MEASURES = ["nDCG@10", "RR@10"]
+BLOCKS = ["setting", "teachers", "students", "losses", "times"]
 
 
 # Data
@@ -86,7 +87,7 @@ def clean(text):
 
 def json_lines(path):
     with open(path) as file:
-        return [json.loads(line) for line in file]
+        return [json.loads(line) for line in file if line.strip()]
 
 
 def windows(text):
@@ -106,7 +107,7 @@ def judgements(path):
     found = defaultdict(list)
     with open(path) as file:
         for fields in map(str.split, file):
-            if fields[-1].lstrip("-").isdigit() and int(fields[-1]) > 0:
+            if fields and fields[-1].lstrip("-").isdigit() and int(fields[-1]) > 0:
                 found[fields[0]].append(fields[-2])
     return found
 
@@ -492,7 +493,8 @@ class Runner:
         if not record:
             # What another command left must not be taken for this one's beginning.
             remove(*stage.makes, *(path + ".part" for path in stage.makes))
-            record = {"key": self.key(stage.name), "wall": 0, "cpu": 0, "done": False}
+            record = {"key": self.key(stage.name), "steps": stage.steps, "wall": 0, "cpu": 0,
+                      "done": False}
             self.write(stage.name, record)
         wall, used = time.monotonic(), processor_seconds()
         try:
@@ -537,8 +539,16 @@ class Runner:
                  f"its messages are in {os.path.abspath(log)}; run again to go on")
 
     def wait(self, command, messages, output):
-        return subprocess.run(
-            command, stderr=messages, stdout=output, pass_fds=self.lock).returncode
+        child = subprocess.Popen(command, stderr=messages, stdout=output, pass_fds=self.lock)
+        try:
+            return child.wait()
+        except BaseException as reason:
+            # It writes a checkpoint before it ends. Ctrl-C has reached it already, and a second signal
+            # would end it at once.
+            if not isinstance(reason, KeyboardInterrupt):
+                child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
 
 
 def processor_seconds():
@@ -662,7 +672,7 @@ def table(head, rows):
 
 def teachers_table(results):
     rows = [("BM25", "", "bm25"),
-            (f"the students' start: {STUDENT_LAYERS} layers, as an encoder", "", "start"),
+            (f"BERT_DOT's start: {STUDENT_LAYERS} layers, as an encoder", "", "start"),
             ("all layers of the start, as an encoder", "", "whole")]
     for position, (name, layers) in enumerate(TEACHERS.items()):
         rows.append((f"BERT_CAT {name.upper()}, {layers} layers" + (" (T1)" if position == 0 else ""),
@@ -753,6 +763,7 @@ def setting_lines(runner, scale, seeds, students):
 
 def report(document, runner, scale, seeds, students):
     """Puts the tables between the markers of the document, and leaves the rest of it alone."""
+    check_document(document)
     results = Results(runner, seeds)
     blocks = {
         "setting": setting_lines(runner, scale, seeds, students),
@@ -770,16 +781,57 @@ def report(document, runner, scale, seeds, students):
     for name, lines in blocks.items():
         pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
         body = "".join(line + "\n" for line in lines)
-        text, count = pattern.subn(lambda found: f"{found[1]}\n{body}\n{found[2]}", text)
-        if count != 1:
-            fail(f"{document} has no place for the table of {name}: write <!-- {name} --> and "
-                 f"<!-- end of {name} --> there", 65)
+        text = pattern.sub(lambda found: f"{found[1]}\n{body}\n{found[2]}", text)
     write_lines(document, [text.rstrip("\n")])
     print(document)
 
 
+def check_model(folder):
+    """Ends where a model is not of the shape that is cut and measured here."""
+    try:
+        with open(folder + "/config.json") as file:
+            configuration = json.load(file)
+        header, _ = open_tensors(folder + "/model.safetensors")
+        with open(folder + "/vocab.txt"):
+            pass
+    except (OSError, ValueError, struct.error) as error:
+        fail(f"{folder} cannot be used as a start ({error}); name the folder of a BERT encoder", 66)
+    last = configuration.get("num_hidden_layers", 0) - 1
+    wanted = f"layer.{last}.output.LayerNorm.weight"
+    if not any(name.endswith(wanted) for name in header):
+        fail(f"{folder} has no tensor {wanted}; name the folder of a BERT encoder", 66)
+    if any(tensor["dtype"] != "F32" for name, tensor in header.items() if "position_ids" not in name):
+        fail(f"{folder} holds weights that are not f32; name the model they were made from", 66)
+
+
+def check_document(document):
+    """Ends where the tables have no place, before any work is done."""
+    if not os.path.isdir(os.path.dirname(document)):
+        fail(f"there is no folder for {document}; make it or name another --document", 66)
+    if os.path.exists(document):
+        with open(document) as file:
+            text = file.read()
+        for name in BLOCKS:
+            if text.count(f"<!-- {name} -->") != 1 or text.count(f"<!-- end of {name} -->") != 1:
+                fail(f"{document} has no place for the table of {name}: write <!-- {name} --> and "
+                     f"<!-- end of {name} --> there", 65)
+
+
+def check_output(folder):
+    """Ends where a folder holds files that no run made: stages replace theirs, whose names are common."""
+    if not os.path.isdir(folder) or os.path.exists(folder + "/settings.json"):
+        return
+    if set(os.listdir(folder)) - {"lock"}:
+        fail(f"{folder} holds other files; name a folder of its own with --output", 66)
+
+
+class Options(argparse.ArgumentParser):
+    def error(self, message):
+        fail(f"{message}; see tools/reproduce --help", 64)
+
+
 def main():
-    parser = argparse.ArgumentParser(prog="tools/reproduce", add_help=False)
+    parser = Options(prog="tools/reproduce", add_help=False)
     parser.add_argument("data", nargs="?")
     for option in ("--program", "--model", "--output", "--document"):
         parser.add_argument(option, required=True)
@@ -801,11 +853,13 @@ def main():
             fail(f"nothing has been run in {options.output}; name another --output", 66)
     else:
         data = os.path.abspath(os.path.join(options.data, options.collection))
-        if not os.path.exists(data + "/corpus.jsonl"):
-            fail(f"there is no {data}/corpus.jsonl; name another --collection", 66)
-        for name in [] if options.plan else ["model.safetensors", "config.json"]:
-            if not os.path.exists(f"{options.model}/{name}"):
-                fail(f"{options.model} has no {name}; name the folder of an encoder", 66)
+        for name in ["corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/valid.tsv"]:
+            if not os.path.exists(f"{data}/{name}"):
+                fail(f"there is no {data}/{name}; name another --collection", 66)
+        if not options.plan:
+            check_model(options.model)
+            check_document(document)
+            check_output(options.output)
         settings = {"data": data, "model": os.path.abspath(options.model), "scale": options.scale,
                     "seeds": options.seeds,
                     "students": [name for name in STUDENTS if name in (options.only or STUDENTS)]}

@@ -90,6 +90,9 @@ import Testing
 
   @Test func `a mistaken call and a failing stage say what to do`() throws {
     let data = folder.path + "/data"
+    let start = [
+      data, "--model", folder.path + "/model", "--program", CLIRunner.tool.path,
+    ]
     let calls: [(arguments: [String], code: Int32, reason: String)] = [
       ([], 64, "usage: tools/reproduce DATA"), ([data, "--scale"], 64, "--scale needs a value"),
       ([data, "--frob"], 64, "unknown option '--frob'"), ([data + "/no"], 66, "there is no folder"),
@@ -98,8 +101,12 @@ import Testing
       (["--report"], 66, "nothing has been run in"),
       (
         [data, "--model", data, "--program", CLIRunner.tool.path], 66,
-        "has no model.safetensors; name the folder"
+        "cannot be used as a start"
       ),
+      (start + ["--document", folder.path + "/no/tables.md"], 66, "there is no folder for"),
+      // A folder of somebody else's files, the data's among them.
+      (start + ["--output", data], 66, "holds other files; name a folder of its own"),
+      ([data, "--only", "frob", "--plan"], 64, "invalid choice: 'frob'"),
     ]
     for (arguments, code, reason) in calls {
       let result = try reproduce(arguments)
