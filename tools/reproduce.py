@@ -307,8 +307,12 @@ def mean_run(output, *runs):
 
 def remove(*paths):
     for path in paths:
-        shutil.rmtree(path, ignore_errors=True)
-        if os.path.isfile(path):
+        # A folder goes as a whole: half of one could be taken for work to go on with.
+        shutil.rmtree(path + ".removed", ignore_errors=True)
+        if os.path.isdir(path):
+            os.rename(path, path + ".removed")
+            shutil.rmtree(path + ".removed")
+        elif os.path.isfile(path):
             os.remove(path)
 
 
@@ -679,20 +683,20 @@ def teachers_table(results):
                      f"scores-{name}.tsv", f"cat-{name}"))
     rows.append(("mean of the three (T2)", "mean", "cat-mean"))
     rows.append(("PILE of the three, on the triples alone", "pile", ""))
-    wrong = wrong_pairs()
+    wrong = wrong_pairs(results.runner)
     return table(["ranker", *MEASURES, "triples it has wrong"], (
         (label, *(results.mean(name, measure) for measure in MEASURES), wrong.get(file, ""))
         for label, file, name in rows))
 
 
-def wrong_pairs():
+def wrong_pairs(runner):
     """How many of the triples each teacher and each ensemble puts the wrong way round."""
     found = {}
-    files = {**{f"scores-{name}.tsv": f"scores-{name}.tsv" for name in TEACHERS},
-             "mean": "t2.tsv", "pile": "pile.tsv"}
-    for name, path in files.items():
-        if os.path.exists(path):
-            with open(path) as file:
+    stages = {**{f"scores-{name}.tsv": f"scores-{name}" for name in TEACHERS},
+              "mean": "t2", "pile": "pile"}
+    for name, stage in stages.items():
+        if runner.is_done(stage):
+            with open(stage + ".tsv") as file:
                 pairs = [line.split("\t", 2)[:2] for line in file]
             wrong = sum(float(positive) <= float(negative) for positive, negative in pairs)
             found[name] = f"{100 * wrong / max(len(pairs), 1):.1f} %"
