@@ -202,6 +202,39 @@ static void scalar_attention(float *out, size_t out_stride, const float *qkv, si
     }
 }
 
+static void scalar_attention_bf16(float *out, size_t out_stride, const float *qkv, size_t stride,
+                                  size_t length, size_t keys, size_t heads, size_t size,
+                                  float scale, float *scratch) {
+  size_t width = heads * size;
+  float unit = scale * 1.44269504f;  // for powers of two
+  for (size_t head = 0; head < heads; head++)
+    for (size_t i = 0; i < length; i++) {
+      const float *query = qkv + i * stride + head * size;
+      float largest = -INFINITY;
+      for (size_t j = 0; j < keys; j++) {
+        const float *key = qkv + j * stride + width + head * size;
+        double sum = 0;
+        for (size_t c = 0; c < size; c++)
+          sum += (double)widened(rounded(query[c] * unit)) * widened(rounded(key[c]));
+        scratch[j] = (float)sum;
+        largest = fmaxf(largest, scratch[j]);
+      }
+      double total = 0;
+      for (size_t j = 0; j < keys; j++) {
+        scratch[j] = exp2f(scratch[j] - largest);
+        total += scratch[j];
+        scratch[j] = widened(rounded(scratch[j]));
+      }
+      for (size_t c = 0; c < size; c++) {
+        double sum = 0;
+        for (size_t j = 0; j < keys; j++)
+          sum += (double)scratch[j] *
+                 widened(rounded(qkv[j * stride + 2 * width + head * size + c]));
+        out[i * out_stride + head * size + c] = (float)(sum / total);
+      }
+    }
+}
+
 static void scalar_max_products(float *best, const retort_weights *query, const float *x,
                                 size_t x_stride, size_t rows) {
   for (size_t i = 0; i < query->outputs; i++) {
@@ -242,6 +275,7 @@ static const matrix_kernels scalar = {
     .product_f32 = scalar_product_f32,
     .product_bf16 = scalar_product_bf16,
     .attention = scalar_attention,
+    .attention_bf16 = scalar_attention_bf16,
     .max_products = scalar_max_products,
     .max_codes = scalar_max_codes,
     .int8_name = "scalar",
@@ -320,6 +354,16 @@ void retort_attention(retort_level level, float *out, size_t out_stride, const f
   if (length == 0 || keys == 0) return;
   kernels(level)->attention(out, out_stride, qkv, stride, length, keys, heads, size, scale,
                             scratch);
+}
+
+void retort_attention_bf16(retort_level level, float *out, size_t out_stride, const float *qkv,
+                           size_t stride, size_t length, size_t keys, size_t heads, size_t size,
+                           float scale, float *scratch) {
+  if (length == 0 || keys == 0) return;
+  const matrix_kernels *of_level = kernels(level);
+  bool fits = size % 32 == 0 && of_level->attention_bf16;
+  (fits ? of_level->attention_bf16 : of_level->attention)(out, out_stride, qkv, stride, length,
+                                                         keys, heads, size, scale, scratch);
 }
 
 void retort_max_sim(retort_level level, float *scores, const retort_weights *query, const float *x,
@@ -410,8 +454,13 @@ void retort_largest_f32(retort_level level, float *values, uint32_t *numbers, ui
 }
 
 size_t retort_attention_scratch(size_t length, size_t size) {
-  size_t keys = (length + RETORT_PANEL - 1) / RETORT_PANEL * RETORT_PANEL;
+  size_t step = 2 * RETORT_PANEL, keys = (length + step - 1) / step * step;
   size_t columns = (size + RETORT_PANEL - 1) / RETORT_PANEL * RETORT_PANEL;
-  // Keys and values of one head, and the scores of a tile of at most eight queries.
-  return keys * size + columns * length + 8 * keys;
+  size_t most = keys;
+#if defined(__x86_64__)
+  if (most < RETORT_ATTENTION_USUAL) most = RETORT_ATTENTION_USUAL;
+#endif
+  // Keys and values of one head, and of a tile of at most eight queries the scores in f32 and, in bf16, the
+  // queries themselves and the softmax.
+  return 2 * keys * columns + 12 * most + 4 * columns;
 }

@@ -20,13 +20,15 @@
 #define TARGET_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define DOT2(sum, x, weights) \
   (avx512_vector)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(weights))
-// Rounds four vectors and narrows them to codes with saturation.
-#define STORE_CODE(to, v)                                                 \
-  _mm_storeu_si128((__m128i *)(to),                                       \
-                   _mm512_cvtusepi32_epi8(_mm512_max_epi32(               \
-                       _mm512_cvtps_epi32((__m512)(v)), _mm512_setzero_si512())))
-#define STORE_CODES(to, a, b, c, d) \
-  STORE_CODE(to, a), STORE_CODE(to + 16, b), STORE_CODE(to + 32, c), STORE_CODE(to + 48, d)
+// Rounds four vectors and narrows them to codes with saturation. What narrows takes a quarter of each
+// vector in turn, which is put right at the end.
+#define ROUND(v) _mm512_cvtps_epi32((__m512)(v))
+#define STORE_CODES(to, a, b, c, d)                                                               \
+  _mm512_storeu_si512(                                                                            \
+      to, _mm512_permutexvar_epi32(                                                               \
+              _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),            \
+              _mm512_packus_epi16(_mm512_packs_epi32(ROUND(a), ROUND(b)),                         \
+                                  _mm512_packs_epi32(ROUND(c), ROUND(d)))))
 #include "matrix_lanes.h"
 
 static TARGET_BF16 size_t avx512_round_row(uint16_t *out, const float *x, size_t count) {
@@ -45,6 +47,7 @@ const matrix_kernels retort_matrix_avx512 = {
     .round_row = avx512_round_row,
     .product_bf16 = avx512_product_bf16,
     .attention = avx512_attention,
+    .attention_bf16 = retort_attention_bf16_avx512,
     .max_products = avx512_max_products,
     .max_codes = avx512_max_codes,
     .int8_name = "vnni",

@@ -32,12 +32,35 @@ static __attribute__((noinline)) TARGET void NAME(activate)(float *out, size_t s
   }
 }
 
+// The same for products of rounded rows, a quarter faster and less exact.
+INLINE void NAME(gelu_short)(float *out, size_t count, const float *terms) {
+  for (size_t i = 0; i < count; i += LANES) {
+    size_t left = count - i;
+    vector x = left < LANES ? NAME(load_part)(out + i, left, 0) : NAME(load)(out + i);
+    vector y = NAME(gelu_by)(x, terms, GELU_SHORT_TERMS, 4.5f);
+    if (left < LANES) {
+      NAME(store_part)(out + i, y, left);
+    } else {
+      NAME(store)(out + i, y);
+    }
+  }
+}
+
+static __attribute__((noinline)) TARGET void NAME(activate_short)(float *out, size_t stride,
+                                                                  size_t rows, size_t columns,
+                                                                  retort_epilogue epilogue) {
+  for (size_t r = 0; r < rows; r++, out += stride) {
+    if (epilogue == RETORT_GELU_ERF) NAME(gelu_short)(out, columns, gelu_erf_short_terms);
+    if (epilogue == RETORT_GELU_TANH) NAME(gelu_short)(out, columns, gelu_tanh_short_terms);
+  }
+}
+
 // Applies the epilogue to a tile of which `left` columns or all its panels are stored.
 INLINE void NAME(finish)(float *out, size_t stride, const int rows, const int panels, size_t left,
-                         retort_epilogue epilogue) {
+                         retort_epilogue epilogue, const int rounds) {
   if (epilogue == RETORT_IDENTITY) return;
-  size_t width = (size_t)panels * RETORT_PANEL;
-  NAME(activate)(out, stride, (size_t)rows, left < width ? left : width, epilogue);
+  size_t width = (size_t)panels * RETORT_PANEL, columns = left < width ? left : width;
+  (rounds ? NAME(activate_short) : NAME(activate))(out, stride, (size_t)rows, columns, epilogue);
 }
 
 // Stores the first `left` columns of the rows of a tile whose last panels are cut. One function for
@@ -100,7 +123,7 @@ INLINE void NAME(tile_f32)(const int rows, const int panels, float *out, size_t 
   }
   out += column;
   NAME(store_tile)(out, out_stride, sums, rows, panels, left);
-  NAME(finish)(out, out_stride, rows, panels, left, epilogue);
+  NAME(finish)(out, out_stride, rows, panels, left, epilogue, 0);
 }
 
 // MARK: All tiles of a product
@@ -168,11 +191,22 @@ INLINE void NAME(store_codes)(uint8_t *codes, const float *x, float inverse, flo
 static TARGET void NAME(quantize_rows)(uint8_t *codes, size_t stride, float *scales,
                                        int32_t *zeros, const float *x, size_t rows,
                                        size_t columns, size_t x_stride) {
-  size_t whole = columns / LANES * LANES;
+  size_t whole = columns / LANES * LANES, fours = columns / (4 * LANES) * (4 * LANES);
   for (size_t r = 0; r < rows; r++, codes += stride, x += x_stride) {
-    // 0 · inf and 0 · NaN are NaN: what is not finite shows in `odd`.
-    vector low = {0}, high = {0}, odd = {0};
-    for (size_t i = 0; i < whole; i += LANES) {
+    // 0 · inf and 0 · NaN are NaN: what is not finite shows in `odd`. Four of each, because every one
+    // waits for the one before.
+    vector lows[4] = {0}, highs[4] = {0}, odds[4] = {0};
+    for (size_t i = 0; i < fours; i += 4 * LANES)
+      UNROLL for (int part = 0; part < 4; part++) {
+        vector v = NAME(load)(x + i + part * LANES);
+        lows[part] = NAME(min)(v, lows[part]);
+        highs[part] = NAME(max)(v, highs[part]);
+        odds[part] = NAME(fma)(v, NAME(splat)(0), odds[part]);
+      }
+    vector low = NAME(min)(NAME(min)(lows[0], lows[1]), NAME(min)(lows[2], lows[3]));
+    vector high = NAME(max)(NAME(max)(highs[0], highs[1]), NAME(max)(highs[2], highs[3]));
+    vector odd = odds[0] + odds[1] + (odds[2] + odds[3]);
+    for (size_t i = fours; i < whole; i += LANES) {
       vector v = NAME(load)(x + i);
       low = NAME(min)(v, low);
       high = NAME(max)(v, high);
@@ -184,13 +218,9 @@ static TARGET void NAME(quantize_rows)(uint8_t *codes, size_t stride, float *sca
       high = NAME(max)(v, high);
       odd = NAME(fma)(v, NAME(splat)(0), odd);
     }
-    float lowest = 0, highest = 0;
-    for (int lane = 0; lane < LANES; lane++) {
-      lowest = low[lane] < lowest ? low[lane] : lowest;
-      highest = high[lane] > highest ? high[lane] : highest;
-    }
     float inverse, zero;
-    scales[r] = retort_quantizer(lowest, highest, &inverse, &zero) + NAME(sum)(odd);
+    scales[r] =
+        retort_quantizer(NAME(smallest)(low), NAME(largest)(high), &inverse, &zero) + NAME(sum)(odd);
     zeros[r] = (int32_t)zero;
     size_t i = 0;
     for (; i + 4 * LANES <= columns; i += 4 * LANES) NAME(store_codes)(codes + i, x + i, inverse, zero);
@@ -272,7 +302,7 @@ INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, s
     }
   }
   NAME(store_tile)(out, out_stride, values, rows, panels, left);
-  NAME(finish)(out, out_stride, rows, panels, left, epilogue);
+  NAME(finish)(out, out_stride, rows, panels, left, epilogue, 1);
 }
 
 static TARGET_INT8 void NAME(product_int8)(float *out, size_t out_stride, const uint8_t *codes,
@@ -323,7 +353,7 @@ INLINE_BF16 void NAME(tile_bf16)(const int rows, const int panels, float *out, s
     UNROLL for (int r = 0; r < rows; r++) sums[r][c] += bias;
   }
   NAME(store_tile)(out, out_stride, sums, rows, panels, left);
-  NAME(finish)(out, out_stride, rows, panels, left, epilogue);
+  NAME(finish)(out, out_stride, rows, panels, left, epilogue, 1);
 }
 
 static TARGET_BF16 void NAME(product_bf16)(float *out, size_t out_stride, const uint16_t *x,
@@ -347,8 +377,7 @@ INLINE float NAME(exponentials)(float *row, size_t count, float scale) {
   vector largest = NAME(splat)(row[0]);
   for (size_t i = 0; i < whole; i += LANES) largest = NAME(max)(NAME(load)(row + i), largest);
   if (rest) largest = NAME(max)(NAME(load_part)(row + whole, rest, row[0]), largest);
-  float top = largest[0];
-  for (int lane = 1; lane < LANES; lane++) top = top < largest[lane] ? largest[lane] : top;
+  float top = NAME(largest)(largest);
   vector sums = {0}, shift = NAME(splat)(-top * scale);
   for (size_t i = 0; i < whole; i += LANES) {
     vector e = NAME(exp)(NAME(fma)(NAME(load)(row + i), NAME(splat)(scale), shift));
@@ -415,7 +444,12 @@ static TARGET void NAME(attention)(float *out, size_t out_stride, const float *q
       float *to = values + p * RETORT_PANEL * attended;
       size_t left = size - p * RETORT_PANEL < RETORT_PANEL ? size - p * RETORT_PANEL : RETORT_PANEL;
       for (size_t j = 0; j < attended; j++, to += RETORT_PANEL) {
-        __builtin_memcpy(to, v + j * stride + p * RETORT_PANEL, left * sizeof(float));
+        const float *from = v + j * stride + p * RETORT_PANEL;
+        if (left == RETORT_PANEL) {
+          __builtin_memcpy(to, from, RETORT_PANEL * sizeof(float));
+          continue;
+        }
+        __builtin_memcpy(to, from, left * sizeof(float));
         for (size_t i = left; i < RETORT_PANEL; i++) to[i] = 0;
       }
     }

@@ -18,6 +18,9 @@ typedef struct {
                        retort_epilogue);
   void (*attention)(float *, size_t, const float *, size_t, size_t, size_t, size_t, size_t, float,
                     float *);
+  // Null where there are no bf16 products.
+  void (*attention_bf16)(float *, size_t, const float *, size_t, size_t, size_t, size_t, size_t,
+                         float, float *);
   // best[i] = maxⱼ qᵢ·xⱼ over `rows` rows, at least one.
   void (*max_products)(float *, const retort_weights *, const float *, size_t, size_t);
   // The same over codes, without the scales of the query. For codes up to 127 there may be a faster
@@ -31,6 +34,12 @@ typedef struct {
 
 #if defined(__x86_64__)
 extern const matrix_kernels retort_matrix_avx2, retort_matrix_avx512;
+
+// Sequences of up to so many tokens have scratch of this length.
+enum { RETORT_ATTENTION_USUAL = 512 };
+void retort_attention_bf16_avx512(float *out, size_t out_stride, const float *qkv, size_t stride,
+                                  size_t length, size_t attended, size_t heads, size_t size,
+                                  float scale, float *scratch);
 #elif defined(__aarch64__)
 extern const matrix_kernels retort_matrix_neon;
 #endif

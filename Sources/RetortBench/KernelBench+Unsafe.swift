@@ -37,8 +37,11 @@ struct KernelBench: ParsableCommand {
       print(
         ([rows, inputs, outputs].map(String.init) + rates.map(rounded)).joined(separator: "\t"))
     }
-    print("tokens\tattention (12 heads of 32)")
-    for length in [16, 64, 128, 256] { print("\(length)\t\(rounded(attention(level, length)))") }
+    print("tokens\tattention (12 heads of 32), f32 and, if the CPU has it, bf16")
+    for length in [16, 64, 128, 256] {
+      let rates = [false, retort_has_bf16(level)].map { attention(level, length, inBF16: $0) }
+      print(([String(length)] + rates.map(rounded)).joined(separator: "\t"))
+    }
   }
 
   private func rounded(_ rate: Double) -> String { String(format: "%.1f", rate) }
@@ -104,7 +107,7 @@ struct KernelBench: ParsableCommand {
     }
   }
 
-  private func attention(_ level: retort_level, _ length: Int) -> Double {
+  private func attention(_ level: retort_level, _ length: Int, inBF16: Bool) -> Double {
     let (heads, size) = (12, 32)
     let width = heads * size
     var random = SplitMix64(seed: 2)
@@ -114,7 +117,7 @@ struct KernelBench: ParsableCommand {
       byteCount: 4 * retort_attention_scratch(length, size), alignment: 64)
     defer { scratch.deallocate() }
     return best(operations: 4 * length * length * width) {
-      retort_attention(
+      (inBF16 ? retort_attention_bf16 : retort_attention)(
         level, &out, width, qkv, 3 * width, length, length, heads, size, 0.17,
         scratch.assumingMemoryBound(to: Float.self))
     }

@@ -5,10 +5,10 @@ import CKernels
 struct RowBlock {
   private let rows: Int
 
-  /// Blocks whose wider side stays within 300 KB, in multiples of every kernel's tile.
+  /// Blocks whose wider side stays within 600 KB, in multiples of every kernel's tile.
   init(inputs: Int, outputs: Int) {
-    let fitting = 300_000 / (max(inputs, outputs, 1) * MemoryLayout<Float>.stride)
-    rows = min(max(fitting / 24, 1), 4) * 24
+    let fitting = 600_000 / (max(inputs, outputs, 1) * MemoryLayout<Float>.stride)
+    rows = min(max(fitting / 24, 1), 8) * 24
   }
 
   /// 0..<count in blocks.

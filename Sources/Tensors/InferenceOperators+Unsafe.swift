@@ -85,16 +85,20 @@ package struct InferenceOperators: Operators {
     return out
   }
 
-  package func attention(_ qkv: Matrix, heads: Int, offsets: [Int], keys: [Int]) -> Matrix {
+  package func attention(
+    _ qkv: Matrix, heads: Int, offsets: [Int], keys: [Int], precision: Precision
+  ) -> Matrix {
     let width = qkv.columns / 3
     precondition(qkv.columns == 3 * width && width % heads == 0 && offsets.last == qkv.rows)
     let size = width / heads
     let out = workspace.matrix(rows: qkv.rows, columns: width)
     let longest = zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
     let scratch = workspace.matrix(rows: 1, columns: retort_attention_scratch(longest, size))
+    let isRounded = precision != .float32 && retort_has_bf16(level)
+    let attend = isRounded ? retort_attention_bf16 : retort_attention
     for (sequence, keys) in keys.enumerated() {
       let (start, end) = (offsets[sequence], offsets[sequence + 1])
-      retort_attention(
+      attend(
         level, out.row(start), width, qkv.row(start), qkv.columns, end - start, keys, heads, size,
         1 / Float(size).squareRoot(), scratch.pointer)
     }

@@ -50,7 +50,12 @@ package protocol Operators {
   /// `qkv` is [tokens × 3d]: queries, keys and values side by side, each of `heads` heads of d/heads
   /// columns. Head h of token i becomes Σⱼ softmaxⱼ(qᵢ·kⱼ/√(d/heads)) vⱼ → [tokens × d], over the
   /// first `keys[s]` tokens j of its sequence s, at least one: the others see, and are not seen.
-  func attention(_ qkv: Value, heads: Int, offsets: [Int], keys: [Int]) -> Value
+  ///
+  /// `precision` is that of the product that made `qkv`: where it is less than f32, inference may round to
+  /// bf16.
+  func attention(
+    _ qkv: Value, heads: Int, offsets: [Int], keys: [Int], precision: Precision
+  ) -> Value
 
   /// The rows named by `indices` → [indices × width].
   func rows(_ x: Value, _ indices: [Int32]) -> Value
@@ -83,7 +88,7 @@ extension Operators {
   package func attention(_ qkv: Value, heads: Int, offsets: [Int]) -> Value {
     attention(
       qkv, heads: heads, offsets: offsets,
-      keys: zip(offsets, offsets.dropFirst()).map { $0.1 - $0.0 })
+      keys: zip(offsets, offsets.dropFirst()).map { $0.1 - $0.0 }, precision: .float32)
   }
 
   package func project(

@@ -134,7 +134,9 @@ extension TapeOperators {
     return value
   }
 
-  package func attention(_ qkv: Value, heads: Int, offsets: [Int], keys: [Int]) -> Value {
+  package func attention(
+    _ qkv: Value, heads: Int, offsets: [Int], keys: [Int], precision: Precision
+  ) -> Value {
     let (input, level) = (qkv.matrix, tape.level)
     let width = input.columns / 3
     precondition(input.columns == 3 * width && width % heads == 0 && offsets.last == input.rows)

@@ -39,6 +39,14 @@ package struct LinearWeights: Sendable {
     }
   }
 
+  /// The format of W.
+  package var precision: Precision {
+    switch form {
+    case .plain: .float32
+    case .packed(let packed): packed.format
+    }
+  }
+
   /// The same layer packed in `precision`; what is packed already stays as it is.
   package func packed(
     _ precision: Precision, level: retort_level = retort_level_in_use()

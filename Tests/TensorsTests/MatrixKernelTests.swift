@@ -330,6 +330,68 @@ private final class Packed {
     }
   }
 
+  @Test(arguments: levels)
+  func `attention in bf16 is that of the reference, and near that in f32`(level: retort_level) {
+    guard retort_has_bf16(level) else { return }
+    var generator = Seeded(38)
+    let cases: [(length: Int, keys: Int, size: Int)] = [
+      (1, 1, 32), (2, 2, 64), (7, 7, 32), (8, 8, 96), (15, 15, 32), (16, 16, 32), (17, 17, 64),
+      (31, 31, 32), (32, 32, 32), (33, 33, 32), (48, 48, 64), (49, 49, 32), (65, 65, 128),
+      (129, 129, 32), (512, 512, 32), (32, 5, 32), (7, 1, 64), (33, 16, 32), (40, 31, 32),
+      (9, 9, 20), (5, 5, 16),
+    ]
+    for (length, keys, size) in cases {
+      let heads = 3
+      let width = heads * size
+      let qkv = generator.floats(length * 3 * width).map { $0 * 3 }
+      let scratch = Memory<Float>(retort_attention_scratch(length, size), .nan)
+      let (exact, reference, out) = (
+        Memory<Float>(length * width, .nan), Memory<Float>(length * width, .nan),
+        Memory<Float>(length * width, .nan)
+      )
+      for (attend, level, out) in [
+        (retort_attention, RETORT_LEVEL_SCALAR, exact),
+        (retort_attention_bf16, RETORT_LEVEL_SCALAR, reference),
+        (retort_attention_bf16, level, out),
+      ] {
+        attend(
+          level, out.pointer, width, qkv, 3 * width, length, keys, heads, size,
+          1 / Float(size).squareRoot(), scratch.pointer)
+      }
+      func difference(_ a: Memory<Float>, _ b: Memory<Float>) -> Float {
+        zip(a.values, b.values).map { abs($0 - $1) }.max() ?? .infinity
+      }
+      // One weight that is rounded the other way moves a mean of values within ±3 by 0.4 % at most.
+      #expect(difference(out, reference) <= 6e-3, "length \(length), keys \(keys), size \(size)")
+      #expect(difference(out, exact) <= 0.1, "length \(length), keys \(keys), size \(size)")
+    }
+  }
+
+  @Test(arguments: levels)
+  func `attention in bf16 hands on what is no number, and ignores scores far below the largest`(
+    level: retort_level
+  ) {
+    guard retort_has_bf16(level) else { return }
+    let (length, size) = (19, 32)
+    var qkv = [Float](repeating: 0, count: length * 3 * size)
+    // Key 3 fits every query; the others are 4,000 below it, in powers of two.
+    for row in 0..<length {
+      qkv[row * 3 * size] = 300
+      qkv[row * 3 * size + size] = row == 3 ? 30 : -30
+      qkv[row * 3 * size + 2 * size] = row == 3 ? 1.5 : 1e30
+    }
+    func attended(_ values: [Float]) -> [Float] {
+      let scratch = Memory<Float>(retort_attention_scratch(length, size), .nan)
+      let out = Memory<Float>(length * size, .zero)
+      retort_attention_bf16(
+        level, out.pointer, size, values, 3 * size, length, length, 1, size, 0.2, scratch.pointer)
+      return out.values
+    }
+    #expect((0..<length).allSatisfy { abs(attended(qkv)[$0 * size] - 1.5) < 1e-3 })
+    qkv[5 * 3 * size + size + 7] = .nan
+    #expect((0..<length).allSatisfy { attended(qkv)[$0 * size].isNaN })
+  }
+
   // MARK: MaxSim
 
   @Test(arguments: levels)

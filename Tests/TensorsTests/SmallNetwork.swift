@@ -79,7 +79,8 @@ struct SmallNetwork {
     let embedded = ops.embed([(words, batch.ids), (positions, batch.positions)])
     let x = ops.layerNorm(embedded, residual: nil, embeddingNorm)
     let mixed = ops.attention(
-      ops.linear(x, attention), heads: heads, offsets: batch.offsets, keys: batch.keys)
+      ops.linear(x, attention), heads: heads, offsets: batch.offsets, keys: batch.keys,
+      precision: attention.precision)
     let middle = ops.project(mixed, attentionOutput, residual: x, attentionNorm)
     var y = ops.feedForward(middle, inner: inner, activation, output: output, outputNorm)
     // The same layer once more from the single operators, so that weights are shared, too.

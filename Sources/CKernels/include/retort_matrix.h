@@ -94,6 +94,11 @@ void retort_attention(retort_level level, float *out, size_t out_stride, const f
                       size_t stride, size_t length, size_t keys, size_t heads, size_t size,
                       float scale, float *scratch);
 size_t retort_attention_scratch(size_t length, size_t size);
+// The same with queries (times scale), keys, values and the numerators of the softmax rounded to bf16 and
+// sums in f32; only where retort_has_bf16. Heads whose size is no multiple of 32 are computed in f32.
+void retort_attention_bf16(retort_level level, float *out, size_t out_stride, const float *qkv,
+                           size_t stride, size_t length, size_t keys, size_t heads, size_t size,
+                           float scale, float *scratch);
 
 // MaxSim of a query with many passages (Khattab and Zaharia 2020, arXiv:2004.12832):
 //   scores[p] = Σᵢ maxⱼ qᵢ·xⱼ over the rows j in offsets[p]..<offsets[p + 1] of x.
