@@ -35,7 +35,8 @@ let package = Package(
     .executableTarget(
       name: "RetortBench",
       dependencies: [
-        "Retort", "Indexing", "Store", "Graph", "Terms", "Tensors", "Text", "Formats", "CKernels",
+        "Retort", "Distillation", "Models", "Indexing", "Store", "Graph", "Terms", "Tensors",
+        "Text", "Formats", "CKernels",
         "Platform", argumentParser,
       ]),
 

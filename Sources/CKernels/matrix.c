@@ -35,8 +35,26 @@ static size_t place(size_t output, size_t input, size_t inputs, size_t step) {
 
 void retort_pack_f32(float *panels, const float *weights, size_t outputs, size_t inputs) {
   memset(panels, 0, retort_panel_bytes(RETORT_FORMAT_F32, outputs, inputs));
-  for (size_t o = 0; o < outputs; o++)
-    for (size_t i = 0; i < inputs; i++) panels[place(o, i, inputs, 1)] = weights[o * inputs + i];
+  for (size_t o = 0; o < outputs; o++) {
+    float *to = panels + place(o, 0, inputs, 1);
+    for (size_t i = 0; i < inputs; i++) to[i * RETORT_PANEL] = weights[o * inputs + i];
+  }
+}
+
+void retort_pack_columns_f32(float *panels, const float *x, size_t stride, size_t outputs,
+                             size_t inputs) {
+  for (size_t first = 0; first < outputs; first += RETORT_PANEL) {
+    size_t left = outputs - first < RETORT_PANEL ? outputs - first : RETORT_PANEL;
+    for (size_t i = 0; i < inputs; i++, panels += RETORT_PANEL) {
+      const float *from = x + i * stride + first;
+      if (left == RETORT_PANEL) {
+        memcpy(panels, from, RETORT_PANEL * sizeof(float));
+      } else {
+        memset(panels, 0, RETORT_PANEL * sizeof(float));
+        memcpy(panels, from, left * sizeof(float));
+      }
+    }
+  }
 }
 
 static uint16_t rounded(float value) {
@@ -59,9 +77,18 @@ void retort_round_to_bf16(float *values, size_t count) {
 
 void retort_pack_bf16(uint16_t *panels, const float *weights, size_t outputs, size_t inputs) {
   memset(panels, 0, retort_panel_bytes(RETORT_FORMAT_BF16, outputs, inputs));
-  for (size_t o = 0; o < outputs; o++)
+  for (size_t o = 0; o < outputs; o++) {
+    uint16_t *to = panels + place(o, 0, inputs, 2);
     for (size_t i = 0; i < inputs; i++)
-      panels[place(o, i, inputs, 2)] = rounded(weights[o * inputs + i]);
+      to[i / 2 * 2 * RETORT_PANEL + i % 2] = rounded(weights[o * inputs + i]);
+  }
+}
+
+static void scalar_round_pair(uint16_t *out, const float *one, const float *other) {
+  for (size_t o = 0; o < RETORT_PANEL; o++) {
+    out[2 * o] = rounded(one[o]);
+    out[2 * o + 1] = rounded(other[o]);
+  }
 }
 
 // The largest |a + b| of pairs with equal sign that keeps 255·(a + b) within 16 bits.
@@ -179,6 +206,28 @@ static void scalar_product_bf16(float *out, size_t out_stride, const uint16_t *x
     }
 }
 
+static void scalar_add_f32(float *out, size_t out_stride, const float *a, size_t rows,
+                           const float *b, size_t columns, size_t depth) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < columns; c++) {
+      double sum = 0;
+      for (size_t k = 0; k < depth; k++)
+        sum += (double)a[place(r, k, depth, 1)] * b[place(c, k, depth, 1)];
+      out[r * out_stride + c] += (float)sum;
+    }
+}
+
+static void scalar_add_bf16(float *out, size_t out_stride, const uint16_t *a, size_t rows,
+                            const uint16_t *b, size_t columns, size_t depth) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < columns; c++) {
+      double sum = 0;
+      for (size_t k = 0; k < depth; k++)
+        sum += (double)widened(a[place(r, k, depth, 2)]) * widened(b[place(c, k, depth, 2)]);
+      out[r * out_stride + c] += (float)sum;
+    }
+}
+
 static void scalar_attention(float *out, size_t out_stride, const float *qkv, size_t stride,
                              size_t length, size_t keys, size_t heads, size_t size, float scale,
                              float *scratch) {
@@ -274,6 +323,8 @@ static const matrix_kernels scalar = {
     .product_int8 = scalar_product_int8,
     .product_f32 = scalar_product_f32,
     .product_bf16 = scalar_product_bf16,
+    .add_f32 = scalar_add_f32,
+    .add_bf16 = scalar_add_bf16,
     .attention = scalar_attention,
     .attention_bf16 = scalar_attention_bf16,
     .max_products = scalar_max_products,
@@ -313,6 +364,29 @@ bool retort_has_bf16(retort_level level) {
   return of_level == &scalar || (of_level->product_bf16 != NULL && retort_cpu_has_bf16());
 }
 
+void retort_pack_columns_bf16(uint16_t *panels, const float *x, size_t stride, size_t outputs,
+                              size_t inputs) {
+  static const float none[RETORT_PANEL] = {0};
+  const matrix_kernels *in_use = kernels(retort_level_in_use());
+  void (*round_pair)(uint16_t *, const float *, const float *) =
+      in_use->round_pair && retort_cpu_has_bf16() ? in_use->round_pair : scalar_round_pair;
+  for (size_t first = 0; first < outputs; first += RETORT_PANEL) {
+    size_t left = outputs - first < RETORT_PANEL ? outputs - first : RETORT_PANEL;
+    for (size_t i = 0; i < inputs; i += 2, panels += 2 * RETORT_PANEL) {
+      const float *one = x + i * stride + first, *other = i + 1 < inputs ? one + stride : none;
+      float copies[2][RETORT_PANEL];
+      if (left < RETORT_PANEL) {
+        memset(copies, 0, sizeof copies);
+        memcpy(copies[0], one, left * sizeof(float));
+        memcpy(copies[1], other, left * sizeof(float));
+        one = copies[0];
+        other = copies[1];
+      }
+      round_pair(panels, one, other);
+    }
+  }
+}
+
 void retort_quantize_rows(retort_level level, uint8_t *codes, size_t stride, float *scales,
                           int32_t *zeros, const float *x, size_t rows, size_t columns,
                           size_t x_stride) {
@@ -346,6 +420,15 @@ void retort_product_bf16(retort_level level, float *out, size_t out_stride, cons
                          size_t stride, size_t rows, const retort_weights *weights,
                          retort_epilogue epilogue) {
   kernels(level)->product_bf16(out, out_stride, x, stride, rows, weights, epilogue);
+}
+
+void retort_add_products(retort_level level, retort_format format, float *out, size_t out_stride,
+                         const void *a, size_t rows, const void *b, size_t columns, size_t depth) {
+  if (format == RETORT_FORMAT_BF16) {
+    kernels(level)->add_bf16(out, out_stride, a, rows, b, columns, depth);
+  } else {
+    kernels(level)->add_f32(out, out_stride, a, rows, b, columns, depth);
+  }
 }
 
 void retort_attention(retort_level level, float *out, size_t out_stride, const float *qkv,

@@ -40,6 +40,7 @@ const matrix_kernels retort_matrix_avx2 = {
     .quantize_rows = avx2_quantize_rows,
     .product_int8 = avx2_product_int8,
     .product_f32 = avx2_product_f32,
+    .add_f32 = avx2_add_f32,
     .attention = avx2_attention,
     .max_products = avx2_max_products,
     .max_codes = avx2_max_codes,

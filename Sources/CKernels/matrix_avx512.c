@@ -40,12 +40,22 @@ static TARGET_BF16 size_t avx512_round_row(uint16_t *out, const float *x, size_t
   return i;
 }
 
+static TARGET_BF16 void avx512_round_pair(uint16_t *out, const float *one, const float *other) {
+  static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                     8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  __m512bh pair = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(other), _mm512_loadu_ps(one));
+  _mm512_storeu_si512(out, _mm512_permutexvar_epi16(_mm512_loadu_si512(order), (__m512i)pair));
+}
+
 const matrix_kernels retort_matrix_avx512 = {
     .quantize_rows = avx512_quantize_rows,
     .product_int8 = avx512_product_int8,
     .product_f32 = avx512_product_f32,
     .round_row = avx512_round_row,
+    .round_pair = avx512_round_pair,
     .product_bf16 = avx512_product_bf16,
+    .add_bf16 = avx512_add_bf16,
+    .add_f32 = avx512_add_f32,
     .attention = avx512_attention,
     .attention_bf16 = retort_attention_bf16_avx512,
     .max_products = avx512_max_products,

@@ -178,6 +178,74 @@ static TARGET void NAME(product_f32)(float *out, size_t out_stride, const float 
 #undef TILE
 }
 
+// MARK: Products of two packed matrices
+
+// Rows of a tile, of which a panel holds a whole number.
+#define HALF (ROWS == 8 ? 8 : 4)
+
+// Adds a tile of sums to `rows` rows and `columns` columns of `out`.
+static __attribute__((noinline)) TARGET void NAME(add_tile)(float *out, size_t stride,
+                                                            const vector *sums, size_t rows,
+                                                            size_t columns) {
+  for (size_t r = 0; r < rows; r++, out += stride, sums += WIDTH) {
+    const vector *sum = sums;
+    size_t c = 0;
+    for (; c + LANES <= columns; c += LANES) NAME(store)(out + c, NAME(load)(out + c) + *sum++);
+    if (c < columns)
+      NAME(store_part)(out + c, NAME(load_part)(out + c, columns - c, 0) + *sum, columns - c);
+  }
+}
+
+INLINE void NAME(tile_add_f32)(const int panels, float *out, size_t stride, const float *a,
+                               size_t rows, const float *b, size_t columns, size_t depth) {
+  vector sums[HALF][WIDTH];
+  UNROLL for (int r = 0; r < HALF; r++)
+    UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (vector){0};
+  for (size_t k = 0; k < depth; k++) {
+    vector w[WIDTH];
+    UNROLL for (int p = 0; p < panels; p++)
+      UNROLL for (int c = 0; c < PARTS; c++)
+        w[p * PARTS + c] =
+            NAME(load)(b + ((size_t)p * depth + k) * RETORT_PANEL + (size_t)c * LANES);
+    UNROLL for (int r = 0; r < HALF; r++) {
+      vector value = NAME(splat)(a[k * RETORT_PANEL + (size_t)r]);
+      UNROLL for (int c = 0; c < panels * PARTS; c++)
+        sums[r][c] = NAME(fma)(value, w[c], sums[r][c]);
+    }
+  }
+  NAME(add_tile)(out, stride, sums[0], rows, columns);
+}
+
+// Calls TILE(panels, first row, rows, first panel, columns) for all tiles.
+#define ADD_TILES(TILE, panels, panel)                                             \
+  for (size_t row = 0; row < rows; row += HALF) {                                  \
+    size_t left = columns - panel * RETORT_PANEL, width = panels * RETORT_PANEL;   \
+    TILE(panels, row, (rows - row < HALF ? rows - row : HALF), panel,              \
+         (left < width ? left : width));                                           \
+  }
+#if PANELS == 1
+#define ALL_TILES(TILE, total) \
+  for (size_t panel = 0; panel < total; panel++) ADD_TILES(TILE, 1, panel)
+#else
+#define ALL_TILES(TILE, total)                                            \
+  {                                                                       \
+    size_t panel = 0;                                                     \
+    for (; panel + 3 <= total; panel += 3) ADD_TILES(TILE, 3, panel)      \
+    for (; panel < total; panel++) ADD_TILES(TILE, 1, panel)              \
+  }
+#endif
+
+static TARGET void NAME(add_f32)(float *out, size_t out_stride, const float *a, size_t rows,
+                                 const float *b, size_t columns, size_t depth) {
+  size_t total = (columns + RETORT_PANEL - 1) / RETORT_PANEL, length = depth * RETORT_PANEL;
+#define TILE(panels, row, count, panel, width)                                          \
+  NAME(tile_add_f32)(panels, out + row * out_stride + panel * RETORT_PANEL, out_stride, \
+                     a + row / RETORT_PANEL * length + row % RETORT_PANEL, count,       \
+                     b + panel * length, width, depth)
+  ALL_TILES(TILE, total)
+#undef TILE
+}
+
 // MARK: int8
 
 // The codes of 4·LANES values.
@@ -365,6 +433,44 @@ static TARGET_BF16 void NAME(product_bf16)(float *out, size_t out_stride, const 
   NAME(tile_bf16)(count, panels, out + row * out_stride, out_stride, x + row * stride, stride, \
                   weights, panel, epilogue)
   TILES(TILE, total)
+#undef TILE
+}
+#endif
+
+#ifdef DOT2
+INLINE_BF16 void NAME(tile_add_bf16)(const int panels, float *out, size_t stride,
+                                     const uint16_t *a, size_t rows, const uint16_t *b,
+                                     size_t columns, size_t depth) {
+  vector sums[HALF][WIDTH];
+  UNROLL for (int r = 0; r < HALF; r++)
+    UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (vector){0};
+  for (size_t k = 0; k < depth; k += 2) {
+    integers w[WIDTH];
+    UNROLL for (int p = 0; p < panels; p++)
+      UNROLL for (int c = 0; c < PARTS; c++)
+        __builtin_memcpy(&w[p * PARTS + c],
+                         b + ((size_t)p * depth + k) * RETORT_PANEL + (size_t)c * LANES * 2,
+                         sizeof w[0]);
+    UNROLL for (int r = 0; r < HALF; r++) {
+      int32_t two;
+      __builtin_memcpy(&two, a + k * RETORT_PANEL + (size_t)r * 2, sizeof two);
+      UNROLL for (int c = 0; c < panels * PARTS; c++)
+        sums[r][c] = DOT2(sums[r][c], (integers){0} + two, w[c]);
+    }
+  }
+  NAME(add_tile)(out, stride, sums[0], rows, columns);
+}
+
+static TARGET_BF16 void NAME(add_bf16)(float *out, size_t out_stride, const uint16_t *a,
+                                       size_t rows, const uint16_t *b, size_t columns,
+                                       size_t inputs) {
+  size_t depth = (inputs + 1) / 2 * 2;
+  size_t total = (columns + RETORT_PANEL - 1) / RETORT_PANEL, length = depth * RETORT_PANEL;
+#define TILE(panels, row, count, panel, width)                                           \
+  NAME(tile_add_bf16)(panels, out + row * out_stride + panel * RETORT_PANEL, out_stride, \
+                      a + row / RETORT_PANEL * length + row % RETORT_PANEL * 2, count,   \
+                      b + panel * length, width, depth)
+  ALL_TILES(TILE, total)
 #undef TILE
 }
 #endif

@@ -14,8 +14,13 @@ typedef struct {
   // Rounds whole vectors of a row to bf16 and gives the number of values done. Null where there are
   // no bf16 products.
   size_t (*round_row)(uint16_t *, const float *, size_t);
+  // Rounds two rows of a panel to bf16, in turns.
+  void (*round_pair)(uint16_t *, const float *, const float *);
   void (*product_bf16)(float *, size_t, const uint16_t *, size_t, size_t, const retort_weights *,
                        retort_epilogue);
+  void (*add_f32)(float *, size_t, const float *, size_t, const float *, size_t, size_t);
+  // Null where there are no bf16 products.
+  void (*add_bf16)(float *, size_t, const uint16_t *, size_t, const uint16_t *, size_t, size_t);
   void (*attention)(float *, size_t, const float *, size_t, size_t, size_t, size_t, size_t, float,
                     float *);
   // Null where there are no bf16 products.

@@ -30,6 +30,7 @@ const matrix_kernels retort_matrix_neon = {
     .quantize_rows = neon_quantize_rows,
     .product_int8 = neon_product_int8,
     .product_f32 = neon_product_f32,
+    .add_f32 = neon_add_f32,
     .attention = neon_attention,
     .max_products = neon_max_products,
     .max_codes = neon_max_codes,

@@ -80,6 +80,7 @@ package enum TrainingConfiguration {
       "in-batch-weight": number(options.inBatchWeight),
       "batch-size": number(options.batchSize), "micro-batch": number(options.microBatch),
       "epochs": number(options.epochs), "steps": number(options.steps),
+      "precision": text(options.precision.rawValue),
     ].merging(learning(options)) { $1 }.merging([
       "validation-qrels": text(validation.qrels), "validation-topics": text(validation.topics),
       "validation-candidates": text(validation.candidates),

@@ -1,3 +1,4 @@
+import CKernels
 import Models
 import Platform
 
@@ -81,6 +82,8 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
   package var clipNorm = 0.0
   /// The share of hidden values and attention probabilities that is dropped.
   package var dropout = 0.1
+  /// What linear layers multiply in, forwards and backwards: f32 or bf16. Weights and optimiser are f32.
+  package var precision = EncoderPrecision.f32
   /// Of every random choice.
   package var seed: UInt64 = 1
 
@@ -169,6 +172,13 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
       try check((rate ?? 0).isFinite && (rate ?? 0) >= 0, "a learning rate must not be negative")
     }
     try check((0..<1).contains(beta1) && (0..<1).contains(beta2), "beta must lie in 0..<1")
+    try check(
+      precision == .f32 || precision == .bf16,
+      "training multiplies f32 or bf16; choose one of these as --precision")
+    try check(
+      precision == .f32 || retort_has_bf16(retort_level_in_use()),
+      "this CPU has no instructions for products of bf16; leave --precision bf16 out, or train where "
+        + "`retort model info` says \"bf16 in hardware\"")
     try check((0..<1).contains(dropout), "the dropout is \(dropout) but must lie in 0..<1")
     try check(clipNorm.isFinite && clipNorm >= 0, "the norm to clip at must not be negative")
     try check(weightDecay.isFinite && weightDecay >= 0, "the weight decay must not be negative")
@@ -191,7 +201,9 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
     // Runs of versions that knew no such teacher go on where there is none.
     let teacher: [(name: String, value: String)] =
       inBatchTeacher == nil ? [] : [("--in-batch-weight", "\(inBatchWeight)")]
-    return teacher + [
+    let format: [(name: String, value: String)] =
+      precision == .f32 ? [] : [("--precision", precision.rawValue)]
+    return teacher + format + [
       ("--model", model.rawValue), ("--loss", loss.rawValue), ("--temperature", "\(temperature)"),
       ("--pooling", pooling?.rawValue ?? "as the start has it"),
       ("--normalize", normalize ? "yes" : "no"),

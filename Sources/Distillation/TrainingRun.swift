@@ -176,7 +176,8 @@ struct TrainingRun<Model: Ranker> {
     let tape = Tape(
       model.parameters, gradients: gradients, memory: memory,
       dropout: Dropout(
-        hidden: options.dropout, attention: options.dropout, seed: options.seed, step: step))
+        hidden: options.dropout, attention: options.dropout, seed: options.seed, step: step),
+      precision: options.precision == .bf16 ? .bfloat16 : .float32)
     let scores = model.scores(TapeOperators(tape), batch)
     let values = scores.matrix.values
     let lists = batch.lists.map { $0.map { Double(values[$0]) } }

@@ -108,7 +108,8 @@ enum PrecisionChoice {
         let likeness = probe.likeness(expected, try probe.outputs(network))
         let measured = "\(probe.measure) \(rounded(likeness)) on the probe"
         if likeness >= probe.least, let value = EncoderPrecision(format) {
-          return (network, Decision(value: value, reason: "auto: \(measured)"))
+          let reason = "auto: " + ([measured] + reasons).joined(separator: "; ")
+          return (network, Decision(value: value, reason: reason))
         }
         reasons.append("\(format.rawValue) has only a \(measured)")
       }

@@ -8,6 +8,6 @@ struct RetortBench: ParsableCommand {
     abstract: "Times the parts of Retort by themselves; see tools/bench.",
     subcommands: [
       KernelBench.self, EncodeBench.self, TokenizeBench.self, AnnBench.self, LexicalBench.self,
-      RerankBench.self, StageBench.self,
+      RerankBench.self, StageBench.self, TrainBench.self,
     ])
 }

@@ -46,6 +46,8 @@ package final class Tape {
     /// grow to the widest.
     private var activations: [Int: Workspace] = [:]
     let scratch: [Workspace]
+    /// Matrices in panels, which live for one product.
+    let panels = Workspace()
     let threads: Int
 
     /// Memory for passes on `threads` threads.
@@ -55,7 +57,7 @@ package final class Tape {
     }
 
     /// Bytes held.
-    package var bytes: Int { (scratch + activations.values).reduce(0) { $0 + $1.bytes } }
+    package var bytes: Int { (scratch + activations.values + [panels]).reduce(0) { $0 + $1.bytes } }
 
     fileprivate func matrix(rows: Int, columns: Int) -> Matrix {
       let pool = activations[columns] ?? Workspace()
@@ -71,15 +73,17 @@ package final class Tape {
   let memory: Memory
   let level: retort_level
   let dropout: Dropout
+  /// What linear layers multiply in; everything else, and the weights, are f32.
+  let precision: Precision
   private var steps: [(Tape) -> Void] = []
   private var operations = 0
 
   /// A tape over `parameters` whose gradients are added to `gradients`.
   ///
-  /// `level` forces an instruction set.
+  /// `precision` is f32 or, where `retort_has_bf16`, bf16. `level` forces an instruction set.
   package init(
     _ parameters: ParameterList, gradients: [Matrix], memory: Memory, dropout: Dropout = .none,
-    level: retort_level? = nil
+    precision: Precision = .float32, level: retort_level? = nil
   ) {
     precondition(gradients.count == parameters.items.count)
     self.parameters = parameters
@@ -87,7 +91,14 @@ package final class Tape {
     self.memory = memory
     self.dropout = dropout
     self.level = level ?? retort_level_in_use()
+    self.precision = precision
+    precondition(
+      precision == .float32 || precision == .bfloat16 && retort_has_bf16(self.level),
+      "gradients are products of f32 or bf16")
   }
+
+  /// Whether products go through our kernels: all but those of the reference in f32.
+  var packs: Bool { level != RETORT_LEVEL_SCALAR || precision != .float32 }
 
   /// Remembers how to go back over an operation.
   func record(_ step: @escaping (Tape) -> Void) { steps.append(step) }

@@ -53,9 +53,10 @@ extension TapeOperators {
     let mask = tape.hiddenMask()
     let sums = tape.matrix(rows: count, columns: width)
     let out = tape.matrix(rows: count, columns: width)
-    tape.overRows(count) { _, rows, _ in
+    let (scratch, product) = (tape.memory.scratch, layer.forwards(tape))
+    tape.overRows(count) { _, rows, worker in
       let target = sums.row(rows.lowerBound)
-      layer.apply(input.row(rows.lowerBound), rows.count, target)
+      product.apply(input.row(rows.lowerBound), rows.count, target, scratch[worker])
       mask?.drop(level, target, rows, width)
       retort_add(level, target, added.row(rows.lowerBound), rows.count * width)
       norm.apply(level, sums, rows, to: out)
@@ -66,10 +67,12 @@ extension TapeOperators {
       let normBack = NormGradient(norm, rows: count, tape)
       let branch = mask == nil ? dout : tape.matrix(rows: count, columns: width)
       let dx = tape.matrix(rows: count, columns: input.columns)
-      tape.overRows(count) { block, rows, _ in
+      let product = layer.backwards(tape)
+      tape.overRows(count) { block, rows, worker in
         normBack.apply(level, block, rows, dout: dout, sums: sums, to: dout)
         mask?.copy(level, dout, rows, to: branch)
-        layer.applyBackwards(branch.row(rows.lowerBound), rows.count, dx.row(rows.lowerBound))
+        product.apply(
+          branch.row(rows.lowerBound), rows.count, dx.row(rows.lowerBound), scratch[worker])
       }
       normBack.finish(tape)
       tape.addWeightGradients([WeightGradient(weights, input: input, output: branch, tape)])
@@ -94,13 +97,14 @@ extension TapeOperators {
     let sums = tape.matrix(rows: count, columns: width)
     let out = tape.matrix(rows: count, columns: width)
     let scratch = tape.memory.scratch
+    let (toHidden, toSums) = (first.forwards(tape), second.forwards(tape))
     tape.overRows(count) { _, rows, worker in
       let hidden = scratch[worker].matrix(rows: rows.count, columns: middle)
       let start = before.row(rows.lowerBound)
-      first.apply(input.row(rows.lowerBound), rows.count, start)
+      toHidden.apply(input.row(rows.lowerBound), rows.count, start, scratch[worker])
       function.apply(level, hidden.pointer, start, hidden.count)
       let target = sums.row(rows.lowerBound)
-      second.apply(hidden.pointer, rows.count, target)
+      toSums.apply(hidden.pointer, rows.count, target, scratch[worker])
       mask?.drop(level, target, rows, width)
       retort_add(level, target, input.row(rows.lowerBound), rows.count * width)
       norm.apply(level, sums, rows, to: out)
@@ -113,14 +117,15 @@ extension TapeOperators {
       let hidden = tape.matrix(rows: count, columns: middle)
       let dhidden = tape.matrix(rows: count, columns: middle)
       let dx = tape.matrix(rows: count, columns: width)
-      tape.overRows(count) { block, rows, _ in
+      let (toHidden, toInput) = (second.backwards(tape), first.backwards(tape))
+      tape.overRows(count) { block, rows, worker in
         normBack.apply(level, block, rows, dout: dout, sums: sums, to: dout)
         mask?.copy(level, dout, rows, to: branch)
         let (start, gradient) = (before.row(rows.lowerBound), dhidden.row(rows.lowerBound))
         function.apply(level, hidden.row(rows.lowerBound), start, rows.count * middle)
-        second.applyBackwards(branch.row(rows.lowerBound), rows.count, gradient)
+        toHidden.apply(branch.row(rows.lowerBound), rows.count, gradient, scratch[worker])
         function.multiplySlope(level, gradient, start, rows.count * middle)
-        first.applyBackwards(gradient, rows.count, dx.row(rows.lowerBound))
+        toInput.apply(gradient, rows.count, dx.row(rows.lowerBound), scratch[worker])
         retort_add(
           level, dx.row(rows.lowerBound), dout.row(rows.lowerBound), rows.count * width)
       }

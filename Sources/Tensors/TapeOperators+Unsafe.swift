@@ -64,16 +64,19 @@ package struct TapeOperators: Operators {
     let layer = PlainLinear(weights)
     precondition(x.matrix.columns == layer.inputs, "a linear layer got rows of another width")
     let out = tape.matrix(rows: x.matrix.rows, columns: layer.outputs)
-    let input = x.matrix
-    tape.overRows(input.rows) { _, rows, _ in
-      layer.apply(input.row(rows.lowerBound), rows.count, out.row(rows.lowerBound))
+    let (input, scratch, product) = (x.matrix, tape.memory.scratch, layer.forwards(tape))
+    tape.overRows(input.rows) { _, rows, worker in
+      product.apply(
+        input.row(rows.lowerBound), rows.count, out.row(rows.lowerBound), scratch[worker])
     }
     let value = Value(out)
     tape.record { tape in
       guard let dout = value.takeGradient() else { return }
       let dx = tape.matrix(rows: input.rows, columns: input.columns)
-      tape.overRows(input.rows) { _, rows, _ in
-        layer.applyBackwards(dout.row(rows.lowerBound), rows.count, dx.row(rows.lowerBound))
+      let product = layer.backwards(tape)
+      tape.overRows(input.rows) { _, rows, worker in
+        product.apply(
+          dout.row(rows.lowerBound), rows.count, dx.row(rows.lowerBound), scratch[worker])
       }
       tape.addWeightGradients([WeightGradient(weights, input: input, output: dout, tape)])
       x.add(dx, tape)

@@ -2,41 +2,6 @@ import CBLAS
 import CKernels
 import Platform
 
-/// A linear layer as training holds it, for the system's matrix product.
-struct PlainLinear: Sendable {
-  private let weight: Matrix
-  private let bias: Matrix
-
-  init(_ weights: LinearWeights) {
-    guard case .plain(let weight, let bias) = weights.form else {
-      preconditionFailure("packed weights cannot be trained")
-    }
-    (self.weight, self.bias) = (weight, bias)
-  }
-
-  var inputs: Int { weight.columns }
-  var outputs: Int { weight.rows }
-
-  /// y = x Wᵀ + b for `count` adjacent rows.
-  func apply(_ x: UnsafePointer<Float>, _ count: Int, _ y: UnsafeMutablePointer<Float>) {
-    guard count > 0 else { return }
-    for row in 0..<count { (y + row * outputs).update(from: bias.pointer, count: outputs) }
-    retort_sgemm(
-      false, true, Int32(count), Int32(outputs), Int32(inputs), 1, x,
-      Int32(inputs), weight.pointer, Int32(inputs), 1, y, Int32(outputs))
-  }
-
-  /// dx = dy W for `count` adjacent rows.
-  func applyBackwards(
-    _ dy: UnsafePointer<Float>, _ count: Int, _ dx: UnsafeMutablePointer<Float>
-  ) {
-    guard count > 0 else { return }
-    retort_sgemm(
-      false, false, Int32(count), Int32(inputs), Int32(outputs), 1,
-      dy, Int32(outputs), weight.pointer, Int32(inputs), 0, dx, Int32(inputs))
-  }
-}
-
 extension LayerNormWeights {
   /// Normalises some rows of `sums` into `out`.
   func apply(_ level: retort_level, _ sums: Matrix, _ rows: Range<Int>, to out: Matrix) {
@@ -123,30 +88,78 @@ struct WeightGradient: Sendable {
 }
 
 extension WeightGradient.Tile {
-  func add(_ level: retort_level) {
+  /// Adds the products of some rows.
+  func add(_ level: retort_level, _ rows: Range<Int>) {
     let (x, dy) = (gradient.input, gradient.output)
-    guard x.rows > 0 else { return }
     if let weight = gradient.weight {
       retort_sgemm(
-        true, false, Int32(outputs.count), Int32(inputs.count),
-        Int32(x.rows), 1, dy.pointer + outputs.lowerBound, Int32(dy.columns),
-        x.pointer + inputs.lowerBound, Int32(x.columns), 1,
+        true, false, Int32(outputs.count), Int32(inputs.count), Int32(rows.count), 1,
+        dy.row(rows.lowerBound) + outputs.lowerBound, Int32(dy.columns),
+        x.row(rows.lowerBound) + inputs.lowerBound, Int32(x.columns), 1,
         weight.row(outputs.lowerBound) + inputs.lowerBound, Int32(weight.columns))
     }
-    if let bias = gradient.bias, inputs.lowerBound == 0 {
-      for row in 0..<dy.rows {
-        retort_add(
-          level, bias.pointer + outputs.lowerBound, dy.row(row) + outputs.lowerBound, outputs.count)
-      }
+    addBias(level, rows)
+  }
+
+  /// The same by panels of these rows' inputs and outputs.
+  func add(
+    _ level: retort_level, _ precision: Precision, _ rows: Range<Int>, input: TapePanels,
+    output: TapePanels
+  ) {
+    if let weight = gradient.weight {
+      retort_add_products(
+        level, precision.format, weight.row(outputs.lowerBound) + inputs.lowerBound, weight.columns,
+        output.start(outputs.lowerBound), outputs.count, input.start(inputs.lowerBound),
+        inputs.count, rows.count)
+    }
+    addBias(level, rows)
+  }
+
+  private func addBias(_ level: retort_level, _ rows: Range<Int>) {
+    guard let bias = gradient.bias, inputs.lowerBound == 0 else { return }
+    for row in rows {
+      retort_add(
+        level, bias.pointer + outputs.lowerBound,
+        gradient.output.row(row) + outputs.lowerBound, outputs.count)
     }
   }
 }
 
 extension Tape {
-  /// Adds the gradients of several layers' weights, tile by tile on all threads.
+  /// Rows whose products are added together: their panels stay in the cache, and a sum is long enough
+  /// for what it costs to add it.
+  private static let rowsOfASum = 256
+
+  /// Adds the gradients of several layers' weights, which have one number of rows, tile by tile on all
+  /// threads.
   func addWeightGradients(_ gradients: [WeightGradient]) {
-    let tiles = gradients.flatMap(\.tiles)
-    let level = level
-    parallelFor(tiles.count, threads: memory.threads) { item, _ in tiles[item].add(level) }
+    let (level, precision, threads) = (level, precision, memory.threads)
+    let tiles = gradients.enumerated().flatMap { number, gradient in
+      gradient.tiles.map { (gradient: number, tile: $0) }
+    }
+    let count = gradients.first?.input.rows ?? 0
+    guard packs else {
+      guard count > 0 else { return }
+      parallelFor(tiles.count, threads: threads) { item, _ in tiles[item].tile.add(level, 0..<count)
+      }
+      return
+    }
+    for first in stride(from: 0, to: count, by: Self.rowsOfASum) {
+      let rows = first..<min(first + Self.rowsOfASum, count)
+      // The inputs of layer g are at 2g, its outputs at 2g + 1.
+      let matrices = gradients.flatMap { [$0.input, $0.output] }
+      let panels = matrices.map { TapePanels(outputs: $0.columns, inputs: rows.count, self) }
+      let parts = panels.enumerated().flatMap { number, panels in
+        panels.parts.map { (number: number, outputs: $0) }
+      }
+      parallelFor(parts.count, threads: threads) { item, _ in
+        let (number, outputs) = parts[item]
+        panels[number].packColumns(outputs, of: matrices[number], rows: rows)
+      }
+      parallelFor(tiles.count, threads: threads) { item, _ in
+        let (number, tile) = tiles[item]
+        tile.add(level, precision, rows, input: panels[2 * number], output: panels[2 * number + 1])
+      }
+    }
   }
 }

@@ -165,6 +165,13 @@ struct TrainLearningArguments: ParsableArguments {
       """)
   var microBatch: Int?
 
+  @Option(
+    help: """
+      What products are computed in, f32 or bf16, which is faster where the CPU has instructions for it \
+      and refused where not. Weights, gradients and the optimiser are f32 in any case.
+      """)
+  var precision = EncoderPrecision.f32
+
   @Option(help: "Passes over the triples.")
   var epochs = 1.0
 
@@ -233,6 +240,7 @@ struct TrainLearningArguments: ParsableArguments {
     options.batchSize = batchSize
     options.microBatch = microBatch
     options.epochs = epochs
+    options.precision = precision
     options.steps = steps
     options.learningRate = learningRate
     options.embeddingRate = embeddingRate

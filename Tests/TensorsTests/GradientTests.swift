@@ -10,12 +10,13 @@ import Testing
   /// The gradients of Σ coefficients · outputs.
   private func gradients(
     _ network: SmallNetwork, _ batch: RaggedBatch, _ end: SmallNetwork.End, coefficients: [Float],
-    threads: Int = 2, dropout: Dropout = .none, level: retort_level? = nil
+    threads: Int = 2, dropout: Dropout = .none, precision: Precision = .float32,
+    level: retort_level? = nil
   ) -> (output: [Float], gradients: [[Float]]) {
     let gradients = network.parameters.zeros()
     let tape = Tape(
       network.parameters, gradients: gradients, memory: Tape.Memory(threads: threads),
-      dropout: dropout, level: level)
+      dropout: dropout, precision: precision, level: level)
     let value = network.forward(TapeOperators(tape), batch, end)
     let output = value.matrix.values
     tape.backward(
@@ -116,6 +117,38 @@ import Testing
       }
       reference.replaced[key] = nil
     }
+  }
+
+  @Test(arguments: levels)
+  func `gradients in bf16 are those in f32 but for the rounding, at any number of threads`(
+    level: retort_level
+  ) {
+    guard retort_has_bf16(level) else { return }
+    let network = SmallNetwork(width: 48, heads: 4, inner: 80, activation: .geluErf, seed: 6)
+    let batch = SmallNetwork.batch((0..<23).map { 1 + ($0 * 7) % 33 }, seed: 6)
+    let coefficients = coefficients(batch)
+    func run(_ precision: Precision, threads: Int = 2, level: retort_level = level)
+      -> (output: [Float], gradients: [[Float]])
+    {
+      gradients(
+        network, batch, .mean, coefficients: coefficients, threads: threads, precision: precision,
+        level: level)
+    }
+    let (exact, rounded) = (run(.float32), run(.bfloat16))
+    #expect(rounded.output != exact.output)
+    for (place, parameter) in network.parameters.items.enumerated() {
+      let (a, b) = (exact.gradients[place], rounded.gradients[place])
+      let size = a.map { Double($0 * $0) }.reduce(0, +).squareRoot()
+      let error = zip(a, b).map { Double(($0 - $1) * ($0 - $1)) }.reduce(0, +).squareRoot()
+      #expect(error <= 0.02 * size, "\(parameter.tensors[0].name): \(error) of \(size)")
+    }
+    let reference = run(.bfloat16, level: RETORT_LEVEL_SCALAR)
+    for (a, b) in zip(reference.gradients, rounded.gradients) {
+      let largest = a.map { abs($0) }.max() ?? 0
+      #expect(zip(a, b).allSatisfy { abs($0 - $1) <= 0.01 * largest })
+    }
+    #expect(run(.bfloat16, threads: 1).gradients == rounded.gradients)
+    #expect(run(.bfloat16, threads: 5).gradients == rounded.gradients)
   }
 
   @Test func `gradients have the same bytes for every number of threads`() {

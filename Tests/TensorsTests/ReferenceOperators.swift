@@ -90,7 +90,7 @@ final class ReferenceOperators: Operators {
   }
 
   func attention(
-    _ qkv: DoubleMatrix, heads: Int, offsets: [Int], keys: [Int]
+    _ qkv: DoubleMatrix, heads: Int, offsets: [Int], keys: [Int], precision: Precision
   ) -> DoubleMatrix {
     let width = qkv.columns / 3
     let size = width / heads

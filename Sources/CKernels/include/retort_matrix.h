@@ -47,6 +47,12 @@ void retort_round_to_bf16(float *values, size_t count);
 void retort_pack_f32(float *panels, const float *weights, size_t outputs, size_t inputs);
 void retort_pack_bf16(uint16_t *panels, const float *weights, size_t outputs, size_t inputs);
 
+// The same of a matrix that lies the other way round: input i of output o is x[i · stride + o].
+void retort_pack_columns_f32(float *panels, const float *x, size_t stride, size_t outputs,
+                             size_t inputs);
+void retort_pack_columns_bf16(uint16_t *panels, const float *x, size_t stride, size_t outputs,
+                              size_t inputs);
+
 // int8 with one scale per output. Codes lie in ±127, and two codes of equal sign at inputs 2j and
 // 2j + 1 sum to at most 128 in magnitude: so 255·(a + b) fits 16 bits, and AVX2's pairwise
 // multiply-add of u8 × s8 is exact. The scale is the smallest that allows both, which costs less
@@ -82,6 +88,11 @@ void retort_round_rows(retort_level level, uint16_t *out, size_t stride, const f
 void retort_product_bf16(retort_level level, float *out, size_t out_stride, const uint16_t *x,
                          size_t stride, size_t rows, const retort_weights *weights,
                          retort_epilogue epilogue);
+
+// out[r][c] += Σₖ a[r][k] · b[c][k] of two matrices of `depth` inputs that were packed alike, in f32 or
+// bf16 (only where retort_has_bf16): the gradient of a weight matrix, with tokens for inputs.
+void retort_add_products(retort_level level, retort_format format, float *out, size_t out_stride,
+                         const void *a, size_t rows, const void *b, size_t columns, size_t depth);
 
 // The instructions that int8 products use at `level`: "vnni", "maddubs", "dotprod" or "scalar".
 const char *retort_int8_name(retort_level level);
