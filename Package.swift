@@ -136,7 +136,7 @@ let package = Package(
       name: "DistillationTests",
       dependencies: [
         "Distillation", "Reranking", "RetortCLI", "Evaluation", "Models", "Tensors", "Formats",
-        "TestSupport",
+        "CKernels", "TestSupport",
       ]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"]),
     .testTarget(

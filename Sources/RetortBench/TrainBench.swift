@@ -16,7 +16,8 @@ import Tensors
 /// A step is Margin-MSE of BERT_DOT over [CLS], forwards and backwards with dropout 0.1, and AdamW.
 struct TrainBench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train", abstract: "Times steps of training on request; driven by tools/bench train.")
+    commandName: "train",
+    abstract: "Times steps of training on request; driven by tools/bench train.")
 
   @Option(help: "The folder of the model to start from.")
   var model: String

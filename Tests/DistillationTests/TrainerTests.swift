@@ -1,3 +1,4 @@
+import CKernels
 import Distillation
 import Formats
 import Models
@@ -119,6 +120,39 @@ import Testing
       options.threads = threads
       _ = try Trainer.train(options, quiet: true)
       #expect(try weights("t\(threads)") == weights("t1"))
+    }
+  }
+
+  @Test func `bf16 learns what f32 learns, repeats itself, and is refused where it is no use`()
+    throws
+  {
+    var options = options("rounded")
+    options.steps = 60
+    options.dropout = 0
+    options.learningRate = 3e-3
+    options.precision = .bf16
+    guard retort_has_bf16(retort_level_in_use()) else {
+      let error = #expect(throws: RetortError.self) { try Trainer.train(options, quiet: true) }
+      #expect(error?.message.contains("no instructions for products of bf16") == true)
+      #expect(FileSystem.kind(of: options.output + ".checkpoints") == .nothing)
+      return
+    }
+    let rounded = try Trainer.train(options, quiet: true)
+    options.output = folder.path + "/again"
+    options.threads = 3
+    _ = try Trainer.train(options, quiet: true)
+    #expect(try weights("again") == weights("rounded"))
+    options.output = folder.path + "/exact"
+    options.precision = .f32
+    let exact = try Trainer.train(options, quiet: true)
+    #expect(try weights("exact") != weights("rounded"))
+    #expect(abs(rounded.firstLoss - exact.firstLoss) < 0.05 * exact.firstLoss)
+    #expect(rounded.lastLoss < 0.7 * rounded.firstLoss)
+    #expect(abs(rounded.lastLoss - exact.lastLoss) < 0.1 * exact.firstLoss)
+    for precision in [EncoderPrecision.int8, .auto] {
+      options.precision = precision
+      let error = #expect(throws: RetortError.self) { try Trainer.train(options, quiet: true) }
+      #expect(error?.message.contains("--precision") == true)
     }
   }
 
