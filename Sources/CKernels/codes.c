@@ -57,7 +57,8 @@ retort_codes_score_function retort_codes_score_at(retort_level level) {
   switch (level) {
 #if defined(__x86_64__)
     case RETORT_LEVEL_AVX2: return retort_codes_score_avx2;
-    case RETORT_LEVEL_AVX512: return retort_codes_score_avx512;
+    case RETORT_LEVEL_AVX512:
+      return retort_cpu_has_vnni() ? retort_codes_score_avx512 : retort_codes_score_avx2;
 #elif defined(__aarch64__)
     case RETORT_LEVEL_NEON: return retort_codes_score_neon;
 #endif

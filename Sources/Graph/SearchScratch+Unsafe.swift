@@ -122,6 +122,22 @@ package final class SearchScratch {
     visitedCapacity = capacity
   }
 
+  /// The number of candidates that are better.
+  ///
+  /// Halving without branches: each would be a coin toss, and half of them guessed wrong.
+  @inline(__always)
+  private func place(of score: Float) -> Int {
+    guard poolCount > 0 else { return 0 }
+    let scores = poolScores
+    var (low, count) = (0, poolCount)
+    while count > 1 {
+      let half = count >> 1
+      low &+= half & (0 &- (scores[low &+ half &- 1] > score ? 1 : 0))
+      count &-= half
+    }
+    return low &+ (scores[low] > score ? 1 : 0)
+  }
+
   /// Puts a candidate into the pool; returns its place, or `poolCount` and more when it is too bad.
   @inline(__always)
   func insert(_ slot: UInt32, _ score: Float) -> Int {
@@ -132,16 +148,9 @@ package final class SearchScratch {
         return .max
       }
     }
-    var low = 0
-    var high = poolCount
-    while low < high {
-      let middle = (low + high) / 2
-      let other = poolScores[middle]
-      if other > score || (other == score && poolSlots[middle] & ~Self.expanded < slot) {
-        low = middle + 1
-      } else {
-        high = middle
-      }
+    var low = place(of: score)
+    while low < poolCount, poolScores[low] == score, poolSlots[low] & ~Self.expanded < slot {
+      low += 1
     }
     let moved = (poolCount == poolLimit ? poolCount - 1 : poolCount) - low
     if moved > 0 {

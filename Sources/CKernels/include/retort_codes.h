@@ -58,6 +58,7 @@ void retort_codes_score_scalar(const retort_codes_query *query, const uint8_t *b
                                const uint32_t *ids, size_t count, float *scores);
 void retort_codes_score_avx2(const retort_codes_query *query, const uint8_t *base,
                              const uint32_t *ids, size_t count, float *scores);
+// Needs VNNI, too.
 void retort_codes_score_avx512(const retort_codes_query *query, const uint8_t *base,
                                const uint32_t *ids, size_t count, float *scores);
 void retort_codes_score_neon(const retort_codes_query *query, const uint8_t *base,
