@@ -59,6 +59,11 @@ static void scalar_kernel_slopes(float *x, size_t count, const float *means,
 
 // MARK: Dispatch
 
+void retort_transpose(float *out, const float *x, size_t rows, size_t columns) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < columns; c++) out[c * rows + r] = x[r * columns + c];
+}
+
 void retort_kernel_counts(retort_level level, float *counts, const float *x, size_t count,
                           const float *means, const float *sharpness, size_t kernels) {
   DISPATCH(kernel_counts, counts, x, count, means, sharpness, kernels)

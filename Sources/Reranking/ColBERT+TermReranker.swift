@@ -32,14 +32,12 @@ extension ColBERT: MaxSimReranker {
     return RerankScores(scores: scores, truncated: truncated)
   }
 
-  /// The scores of passages given by their vectors, in order.
-  package func rerank(
-    query: String, terms: PassageTerms, threads: Int
-  ) throws(RetortError) -> RerankScores {
+  /// Reads a query once, to score passages by their vectors.
+  package func reading(_ query: String) throws(RetortError) -> ReadQuery {
     let question = try queryTerms(query)
-    return RerankScores(
-      scores: try score(question.vectors, terms, threads: threads),
-      truncated: terms.truncated + (question.isTruncated ? 1 : 0))
+    return ReadQuery(isTruncated: question.isTruncated) { terms, threads throws(RetortError) in
+      try self.score(question.vectors, terms, threads: threads)
+    }
   }
 
   /// Which token of a passage every token of a query matched, and its share of the score.

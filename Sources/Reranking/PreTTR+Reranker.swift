@@ -13,14 +13,13 @@ extension PreTTR: TermReranker {
     return RerankScores(scores: scores, truncated: truncated)
   }
 
-  /// The scores of passages given by what was kept of them, in order.
-  package func rerank(
-    query: String, terms: PassageTerms, threads: Int
-  ) throws(RetortError) -> RerankScores {
+  /// Reads a query once, to score passages by what was kept of them.
+  package func reading(_ query: String) throws(RetortError) -> ReadQuery {
     let sequence = sequence(query, .query)
-    let scores = try score(sequence, terms: terms, threads: threads)
-    return RerankScores(
-      scores: scores, truncated: terms.truncated + (sequence.isTruncated ? 1 : 0))
+    let states = states(sequence)
+    return ReadQuery(isTruncated: sequence.isTruncated) { terms, threads throws(RetortError) in
+      try self.score(states, terms: terms, threads: threads)
+    }
   }
 
   /// What every sentence of a passage changes, as of a cross-encoder.

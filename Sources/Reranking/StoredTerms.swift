@@ -16,13 +16,9 @@ struct StoredTerms {
   /// Passages whose vectors one thread decodes and scores at a time, for re-rankers that take nothing
   /// else.
   ///
-  /// Few enough that what is decoded stays in memory that the thread has already: 1,000 passages of TK
-  /// are 200 MB, and two thirds of the time went into getting that from the system. Many enough that
-  /// the query, which each part reads again, costs little. It depends on their number alone, so that
-  /// scores do not depend on threads.
-  private static func decodedAtATime(of count: Int) -> Int {
-    min(64, max(4, (count + 15) / 16))
-  }
+  /// Few enough that what is decoded stays in the cache, and that many threads have work. It does not
+  /// depend on threads, so neither do scores.
+  private static let decodedAtATime = 16
 
   /// Nil where the re-ranker has no terms, or the index none of this model.
   init?(_ reranker: any Reranker, in index: PassageIndex) {
@@ -52,20 +48,17 @@ struct StoredTerms {
           TermQuery(question.vectors, for: sets.info.codec), numbers, threads: threads),
         truncated: question.isTruncated ? 1 : 0)
     }
-    let size = Self.decodedAtATime(of: numbers.count)
+    let size = Self.decodedAtATime
     let parts = (numbers.count + size - 1) / size
-    let results = OrderedResults<RerankScores>(count: parts)
+    let read = try reranker.reading(query)
+    let results = OrderedResults<[Float]>(count: parts)
     try parallelForThrowing(parts, threads: threads) { part, _ throws(RetortError) in
       try Interruption.check()
       let terms = try decoded(numbers[part * size..<min(numbers.count, (part + 1) * size)])
-      results.set(part, try reranker.rerank(query: query, terms: terms, threads: 1))
+      results.set(part, try read.score(terms, 1))
     }
-    var scores = RerankScores(scores: [])
-    for part in results.values {
-      scores.scores += part.scores
-      scores.truncated = max(scores.truncated, part.truncated)
-    }
-    return scores
+    return RerankScores(
+      scores: results.values.flatMap { $0 }, truncated: read.isTruncated ? 1 : 0)
   }
 
   /// Why passages have their scores, by the vectors that gave them.

@@ -14,14 +14,13 @@ extension TK: TermReranker {
     return RerankScores(scores: scores, truncated: truncated)
   }
 
-  /// The scores of passages given by their vectors, in order.
-  package func rerank(
-    query: String, terms: PassageTerms, threads: Int
-  ) throws(RetortError) -> RerankScores {
+  /// Reads a query once, to score passages by their vectors.
+  package func reading(_ query: String) throws(RetortError) -> ReadQuery {
     let sequence = sequence(query, .query)
-    let scores = try score(sequence, terms: terms, threads: threads)
-    return RerankScores(
-      scores: scores, truncated: terms.truncated + (sequence.isTruncated ? 1 : 0))
+    let vectors = vectors(sequence, .query)
+    return ReadQuery(isTruncated: sequence.isTruncated) { terms, threads throws(RetortError) in
+      try self.score(vectors, terms: terms, threads: threads)
+    }
   }
 
   /// What every kernel saw, and what it adds to the score.

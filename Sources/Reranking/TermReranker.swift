@@ -12,10 +12,8 @@ package protocol TermReranker: Reranker {
   /// The terms of `passages`, in order.
   func terms(of passages: [String], threads: Int) throws(RetortError) -> PassageTerms
 
-  /// The scores of passages given by their terms, in order: what `rerank` says of the same passages.
-  func rerank(
-    query: String, terms: PassageTerms, threads: Int
-  ) throws(RetortError) -> RerankScores
+  /// Reads a query once, to score many passages by their terms: as `rerank` scores the same passages.
+  func reading(_ query: String) throws(RetortError) -> ReadQuery
 
   /// Why the passage has the score that its terms gave it.
   ///
@@ -25,7 +23,34 @@ package protocol TermReranker: Reranker {
   ) throws(RetortError) -> RerankExplanation?
 }
 
+/// A query that a re-ranker has read.
+package struct ReadQuery: Sendable {
+  /// Whether its text was cut.
+  package var isTruncated: Bool
+  /// The scores of passages given by their terms, in order, on so many threads.
+  package var score: @Sendable (PassageTerms, Int) throws(RetortError) -> [Float]
+
+  /// A query and what scores passages for it.
+  package init(
+    isTruncated: Bool,
+    score: @escaping @Sendable (PassageTerms, Int) throws(RetortError) -> [Float]
+  ) {
+    self.isTruncated = isTruncated
+    self.score = score
+  }
+}
+
 extension TermReranker {
+  /// The scores of passages given by their terms, in order.
+  package func rerank(
+    query: String, terms: PassageTerms, threads: Int
+  ) throws(RetortError) -> RerankScores {
+    let read = try reading(query)
+    return RerankScores(
+      scores: try read.score(terms, threads),
+      truncated: terms.truncated + (read.isTruncated ? 1 : 0))
+  }
+
   /// What the text says of itself.
   package func explain(
     query: String, passage: String, terms: PassageTerms, threads: Int

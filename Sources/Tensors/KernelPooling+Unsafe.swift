@@ -62,6 +62,8 @@ package struct KernelPooling {
   private let kernels: KernelWeights
   private let level: retort_level
   private let workspace: Workspace
+  /// The query's rows for our matrix kernels; nil where the reference computes.
+  private let packed: PackedWeights?
 
   /// Pools with some rows of a matrix.
   init(
@@ -73,6 +75,14 @@ package struct KernelPooling {
     self.kernels = kernels
     self.level = level
     self.workspace = workspace
+    guard level != RETORT_LEVEL_SCALAR, !rows.isEmpty else {
+      packed = nil
+      return
+    }
+    let own = workspace.matrix(rows: rows.count, columns: query.columns)
+    own.pointer.update(from: query.row(rows.lowerBound), count: own.count)
+    packed = PackedWeights(
+      weight: own, bias: Matrix(rows: 1, columns: rows.count), precision: .float32, level: level)
   }
 
   /// The features of passages → [passages × kernels]; passage p is rows `offsets[p]..<offsets[p + 1]`
@@ -119,6 +129,17 @@ package struct KernelPooling {
   private func cosines(_ passage: UnsafePointer<Float>?, _ length: Int) -> Matrix? {
     guard let passage, length > 0, !rows.isEmpty else { return nil }
     let cosines = workspace.matrix(rows: rows.count, columns: length)
+    if let packed {
+      // The other way round, because a query is packed once for all passages.
+      let products = workspace.matrix(rows: length, columns: rows.count)
+      withUnsafePointer(to: packed.kernel) { kernel in
+        retort_product_f32(
+          level, products.pointer, rows.count, passage, query.columns, length, kernel,
+          RETORT_IDENTITY)
+      }
+      retort_transpose(cosines.pointer, products.pointer, length, rows.count)
+      return cosines
+    }
     rowProducts(
       query.row(rows.lowerBound), rows.count, passage, length, query.columns, cosines.pointer)
     return cosines
@@ -146,12 +167,19 @@ extension InferenceOperators {
     pairs: [(Int32, Int32)], _ kernels: KernelWeights
   ) -> Matrix {
     let out = workspace.matrix(rows: pairs.count, columns: kernels.count)
+    // Pairs of one query follow each other.
+    var last: (query: Int32, pooling: KernelPooling)?
     for (number, pair) in pairs.enumerated() {
       let rows = queryOffsets[Int(pair.0)]..<queryOffsets[Int(pair.0) + 1]
       let other = passageOffsets[Int(pair.1)]..<passageOffsets[Int(pair.1) + 1]
-      KernelPooling(
-        queries, rows: rows, kernels, level: level, workspace: workspace
-      ).pool(passages.row(other.lowerBound), other.count, into: out.row(number))
+      let pooling: KernelPooling
+      if let last, last.query == pair.0 {
+        pooling = last.pooling
+      } else {
+        pooling = KernelPooling(queries, rows: rows, kernels, level: level, workspace: workspace)
+        last = (pair.0, pooling)
+      }
+      pooling.pool(passages.row(other.lowerBound), other.count, into: out.row(number))
     }
     return out
   }

@@ -17,4 +17,7 @@ void retort_kernel_counts(retort_level level, float *counts, const float *x, siz
 void retort_kernel_slopes(retort_level level, float *x, size_t count, const float *means,
                           const float *sharpness, const float *weights, size_t kernels);
 
+// out[c][r] = x[r][c].
+void retort_transpose(float *out, const float *x, size_t rows, size_t columns);
+
 #endif

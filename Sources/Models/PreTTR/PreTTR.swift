@@ -125,7 +125,7 @@ public final class PreTTR: Sendable {
   // MARK: Apart
 
   /// A query's states, [tokens × d].
-  private func states(_ query: TermSequence) -> Matrix {
+  package func states(_ query: TermSequence) -> Matrix {
     let taken = workspaces.take(1)
     defer { workspaces.put(taken) }
     var batch = RaggedBatch()
@@ -179,7 +179,13 @@ public final class PreTTR: Sendable {
   package func score(
     _ query: TermSequence, terms: PassageTerms, threads: Int
   ) throws(RetortError) -> [Float] {
-    let states = states(query)
+    try score(states(query), terms: terms, threads: threads)
+  }
+
+  /// The same for a query given by its states at the split layer.
+  package func score(
+    _ states: Matrix, terms: PassageTerms, threads: Int
+  ) throws(RetortError) -> [Float] {
     let spans = zip(terms.offsets, terms.offsets.dropFirst()).map { $0..<$1 }
     return try runner.run(
       lengths: spans.map { $0.count + states.rows }, width: 1, threads: threads

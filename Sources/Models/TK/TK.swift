@@ -152,7 +152,13 @@ public final class TK: Sendable {
   package func score(
     _ query: TermSequence, terms: PassageTerms, threads: Int
   ) throws(RetortError) -> [Float] {
-    let vectors = vectors(query, .query)
+    try score(vectors(query, .query), terms: terms, threads: threads)
+  }
+
+  /// The same for a query given by its vectors.
+  package func score(
+    _ vectors: Matrix, terms: PassageTerms, threads: Int
+  ) throws(RetortError) -> [Float] {
     let lengths = zip(terms.offsets, terms.offsets.dropFirst()).map { $1 - $0 }
     let scores = try runner.run(lengths: lengths, width: 1, threads: threads) { ops, indices in
       ops.linear(
