@@ -42,6 +42,21 @@ struct BadLineTally {
     }
   }
 
+  /// Hands every line to `parse`; those that it refuses end the reading with its error, or are counted.
+  mutating func forEach(
+    _ lines: LineReader, _ parse: (Span<UInt8>) throws(RetortError) -> Void
+  ) throws(RetortError) {
+    while try lines.next() {
+      do throws(RetortError) {
+        if let defect = lines.defect { throw lines.error(defect) }
+        try lines.withLine(parse)
+      } catch {
+        guard skips, error.code == .badData else { throw error }
+        try add(BadLine(error.message), from: lines)
+      }
+    }
+  }
+
   /// The next line that `parse` can use, nil at the end; lines before it that it cannot are counted.
   mutating func next<Record>(
     of lines: LineReader, _ parse: (Span<UInt8>) throws(BadLine) -> Record

@@ -35,17 +35,19 @@ public struct Qrels: Sendable {
   ///
   /// Layouts: TREC and MS MARCO, `qid iteration document grade` between any white space; BEIR,
   /// `qid document grade`, perhaps under a header line. Blank lines are ignored. Every other line
-  /// is an error, and so are a repeated document of a query and a file without judgements.
-  public init(path: String) throws(RetortError) {
+  /// is an error, and so are a repeated document of a query and a file without judgements. With
+  /// `skipBadLines` lines that break the layout are left out; `report` gets a sentence for each reason.
+  public init(
+    path: String, skipBadLines: Bool = false, report: (String) -> Void = { _ in }
+  ) throws(RetortError) {
     let lines = try LineReader(path: path)
     var builder = DocumentTableBuilder()
     var parser = QrelsLineParser()
-    while try lines.next() {
-      if let defect = lines.defect { throw lines.error(defect) }
-      try lines.withLine { line throws(RetortError) in
-        try parser.parse(line, lines, &builder)
-      }
+    var bad = BadLineTally(skips: skipBadLines)
+    try bad.forEach(lines) { line throws(RetortError) in
+      try parser.parse(line, lines, &builder)
     }
+    for sentence in bad.report { report("skipped " + sentence) }
     guard !builder.isEmpty else {
       throw RetortError(.badData, "holds no judgements; name a qrels file", path: lines.name)
     }

@@ -61,17 +61,20 @@ public struct Run: Sendable {
   /// Reads a file (`-`: standard input; gzip is recognised).
   ///
   /// Blank lines are ignored. Every other line must fit the layout; scores must be finite numbers,
-  /// ranks integers from 1, and no document or rank may occur twice for a query.
-  public init(path: String, layout: Layout = .auto) throws(RetortError) {
+  /// ranks integers from 1, and no document or rank may occur twice for a query. With `skipBadLines` lines
+  /// that break the layout are left out; `report` gets a sentence for each reason.
+  public init(
+    path: String, layout: Layout = .auto, skipBadLines: Bool = false,
+    report: (String) -> Void = { _ in }
+  ) throws(RetortError) {
     let lines = try LineReader(path: path)
     var builder = DocumentTableBuilder()
     var parser = RunLineParser(layout)
-    while try lines.next() {
-      if let defect = lines.defect { throw lines.error(defect) }
-      try lines.withLine { line throws(RetortError) in
-        try parser.parse(line, lines, &builder)
-      }
+    var bad = BadLineTally(skips: skipBadLines)
+    try bad.forEach(lines) { line throws(RetortError) in
+      try parser.parse(line, lines, &builder)
     }
+    for sentence in bad.report { report("skipped " + sentence) }
     guard !builder.isEmpty else {
       throw RetortError(.badData, "holds no hits; name a run file", path: lines.name)
     }

@@ -106,6 +106,12 @@ struct EvalCommand: ParsableCommand {
       valueName: "share"))
   var maxUnknown: Double?
 
+  @Flag(
+    help: """
+      Skip and count lines of qrels and runs that cannot be read; the measures are those of the rest.
+      """)
+  var skipBadLines = false
+
   func validate() throws {
     guard (0...1).contains(maxUnknown ?? 0) else {
       throw ValidationError("--max-unknown must lie in 0...1.")
@@ -129,9 +135,9 @@ struct EvalCommand: ParsableCommand {
     try runReportingErrors {
       let (files, measures) = try split()
       if let depthSweep { return try sweep(files, measures, candidates: depthSweep) }
-      let qrels = try Qrels(path: files[0])
+      let qrels = try qrels(files[0])
       let evaluations = try files.dropFirst().map { path in
-        let run = try Run(path: path, layout: runFormat)
+        let run = try run(path)
         let evaluation = RunEvaluation(
           run, against: qrels, measures: measures, queries: onlyCommon ? .common : .allJudged,
           scores: scores, relevance: rel)
@@ -146,6 +152,16 @@ struct EvalCommand: ParsableCommand {
         runs: Array(zip(files.dropFirst(), evaluations)), comparison: comparison,
         precision: precision, perQuery: perQuery)
       print(json ? try report.json() : report.text(), terminator: "")
+    }
+  }
+
+  func qrels(_ path: String) throws(RetortError) -> Qrels {
+    try Qrels(path: path, skipBadLines: skipBadLines) { writeError("warning: \($0)") }
+  }
+
+  func run(_ path: String) throws(RetortError) -> Run {
+    try Run(path: path, layout: runFormat, skipBadLines: skipBadLines) {
+      writeError("warning: \($0)")
     }
   }
 

@@ -39,6 +39,34 @@ import Testing
     #expect(result.exitCode == 0)
   }
 
+  @Test func `bad lines of qrels and runs end it, or are skipped and counted by reason`() throws {
+    let good = try eval(qrels, first, "AP", "nDCG@10")
+    try write(
+      "bad.qrels",
+      "q1 0 dA 3\nq1 0 dB\nq1 0 dB 0\nq1 0 dC 1\nq1 0 dD 2\nq1 0 dE 2\nq2 0 dX 1\nq3 0 dZ 1\n"
+        + "q4 0 dQ many\nq4 0 dQ 0\n")
+    try write(
+      "bad.trec",
+      try String(contentsOfFile: first, encoding: .utf8)
+        + "q1 Q0 dG 9 nan t\nq1 Q0 dH\nq2 Q0 dH\n")
+    for files in [("bad.qrels", "first.trec"), ("qrels", "bad.trec")] {
+      let refused = try eval(folder.path + "/" + files.0, folder.path + "/" + files.1, "AP")
+      #expect(refused.exitCode == 65 && refused.standardOutput.isEmpty, "\(refused)")
+    }
+    let result = try eval(
+      folder.path + "/bad.qrels", folder.path + "/bad.trec", "AP", "nDCG@10", "--skip-bad-lines")
+    #expect(result.exitCode == 0 && result.standardOutput == good.standardOutput, "\(result)")
+    for sentence in [
+      "skipped 1 line: 3 columns where qrels", "bad.qrels:2)", "the grade \"many\"", "bad.qrels:9)",
+      "skipped 2 lines: 3 columns where a TREC run has 6", "the score \"nan\" is not finite",
+    ] {
+      #expect(result.standardError.contains(sentence), "\(sentence): \(result)")
+    }
+    try write("none.qrels", "q1\nq2\n")
+    let empty = try eval(folder.path + "/none.qrels", first, "--skip-bad-lines")
+    #expect(empty.exitCode == 65 && empty.standardError.contains("holds no judgements"), "\(empty)")
+  }
+
   @Test func `the default measures`() throws {
     let result = try eval(qrels, first, "--only-common")
     #expect(
