@@ -38,8 +38,9 @@ static void open_library(void) {
     if (set_threads) set_threads(1);
   }
   if (!sgemm) {
-    fputs("retort: warning: no BLAS library was found; training and exact scans are many times "
-          "slower without one (Debian: apt-get install libopenblas0)\n", stderr);
+    fputs("retort: warning: no BLAS library was found; exact scans, topic clusters and the training "
+          "of TK are many times slower without one (Debian: apt-get install libopenblas0)\n",
+          stderr);
   }
 }
 

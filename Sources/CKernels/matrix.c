@@ -364,10 +364,10 @@ bool retort_has_bf16(retort_level level) {
   return of_level == &scalar || (of_level->product_bf16 != NULL && retort_cpu_has_bf16());
 }
 
-void retort_pack_columns_bf16(uint16_t *panels, const float *x, size_t stride, size_t outputs,
-                              size_t inputs) {
+void retort_pack_columns_bf16(retort_level level, uint16_t *panels, const float *x, size_t stride,
+                              size_t outputs, size_t inputs) {
   static const float none[RETORT_PANEL] = {0};
-  const matrix_kernels *in_use = kernels(retort_level_in_use());
+  const matrix_kernels *in_use = kernels(level);
   void (*round_pair)(uint16_t *, const float *, const float *) =
       in_use->round_pair && retort_cpu_has_bf16() ? in_use->round_pair : scalar_round_pair;
   for (size_t first = 0; first < outputs; first += RETORT_PANEL) {
@@ -385,6 +385,10 @@ void retort_pack_columns_bf16(uint16_t *panels, const float *x, size_t stride, s
       round_pair(panels, one, other);
     }
   }
+}
+
+bool retort_multiplies_bf16(retort_level level) {
+  return kernels(level) != &scalar && retort_has_bf16(level);
 }
 
 void retort_quantize_rows(retort_level level, uint8_t *codes, size_t stride, float *scales,

@@ -181,7 +181,7 @@ static TARGET void NAME(product_f32)(float *out, size_t out_stride, const float 
 // MARK: Products of two packed matrices
 
 // Rows of a tile, of which a panel holds a whole number.
-#define HALF (ROWS == 8 ? 8 : 4)
+#define ADD_ROWS (ROWS == 8 ? 8 : 4)
 
 // Adds a tile of sums to `rows` rows and `columns` columns of `out`.
 static __attribute__((noinline)) TARGET void NAME(add_tile)(float *out, size_t stride,
@@ -198,8 +198,8 @@ static __attribute__((noinline)) TARGET void NAME(add_tile)(float *out, size_t s
 
 INLINE void NAME(tile_add_f32)(const int panels, float *out, size_t stride, const float *a,
                                size_t rows, const float *b, size_t columns, size_t depth) {
-  vector sums[HALF][WIDTH];
-  UNROLL for (int r = 0; r < HALF; r++)
+  vector sums[ADD_ROWS][WIDTH];
+  UNROLL for (int r = 0; r < ADD_ROWS; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (vector){0};
   for (size_t k = 0; k < depth; k++) {
     vector w[WIDTH];
@@ -207,7 +207,7 @@ INLINE void NAME(tile_add_f32)(const int panels, float *out, size_t stride, cons
       UNROLL for (int c = 0; c < PARTS; c++)
         w[p * PARTS + c] =
             NAME(load)(b + ((size_t)p * depth + k) * RETORT_PANEL + (size_t)c * LANES);
-    UNROLL for (int r = 0; r < HALF; r++) {
+    UNROLL for (int r = 0; r < ADD_ROWS; r++) {
       vector value = NAME(splat)(a[k * RETORT_PANEL + (size_t)r]);
       UNROLL for (int c = 0; c < panels * PARTS; c++)
         sums[r][c] = NAME(fma)(value, w[c], sums[r][c]);
@@ -218,9 +218,9 @@ INLINE void NAME(tile_add_f32)(const int panels, float *out, size_t stride, cons
 
 // Calls TILE(panels, first row, rows, first panel, columns) for all tiles.
 #define ADD_TILES(TILE, panels, panel)                                             \
-  for (size_t row = 0; row < rows; row += HALF) {                                  \
+  for (size_t row = 0; row < rows; row += ADD_ROWS) {                                  \
     size_t left = columns - panel * RETORT_PANEL, width = panels * RETORT_PANEL;   \
-    TILE(panels, row, (rows - row < HALF ? rows - row : HALF), panel,              \
+    TILE(panels, row, (rows - row < ADD_ROWS ? rows - row : ADD_ROWS), panel,              \
          (left < width ? left : width));                                           \
   }
 #if PANELS == 1
@@ -441,8 +441,8 @@ static TARGET_BF16 void NAME(product_bf16)(float *out, size_t out_stride, const 
 INLINE_BF16 void NAME(tile_add_bf16)(const int panels, float *out, size_t stride,
                                      const uint16_t *a, size_t rows, const uint16_t *b,
                                      size_t columns, size_t depth) {
-  vector sums[HALF][WIDTH];
-  UNROLL for (int r = 0; r < HALF; r++)
+  vector sums[ADD_ROWS][WIDTH];
+  UNROLL for (int r = 0; r < ADD_ROWS; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (vector){0};
   for (size_t k = 0; k < depth; k += 2) {
     integers w[WIDTH];
@@ -451,7 +451,7 @@ INLINE_BF16 void NAME(tile_add_bf16)(const int panels, float *out, size_t stride
         __builtin_memcpy(&w[p * PARTS + c],
                          b + ((size_t)p * depth + k) * RETORT_PANEL + (size_t)c * LANES * 2,
                          sizeof w[0]);
-    UNROLL for (int r = 0; r < HALF; r++) {
+    UNROLL for (int r = 0; r < ADD_ROWS; r++) {
       int32_t two;
       __builtin_memcpy(&two, a + k * RETORT_PANEL + (size_t)r * 2, sizeof two);
       UNROLL for (int c = 0; c < panels * PARTS; c++)

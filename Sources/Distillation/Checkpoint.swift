@@ -288,8 +288,14 @@ struct TrainingPlan: Codable, Equatable {
   func difference(from started: Self) -> String? {
     if data != started.data { return "the triples, scores or texts are not those of then" }
     // Before the weights, which a TK without --init draws by its options.
-    for (now, then) in zip(options, started.options) where now != then {
-      return "now \(now), then \(then)"
+    // Some are named only where they are not as usual.
+    func name(_ option: String) -> Substring { option.prefix { $0 != " " } }
+    for now in options where !started.options.contains(now) {
+      let then = started.options.first { name($0) == name(now) }
+      return "now \(now), then \(then ?? "no \(name(now))")"
+    }
+    for then in started.options where !options.contains(then) {
+      return "now no \(name(then)), then \(then)"
     }
     if origin != started.origin { return Self.otherWeights(options) }
     if validation != started.validation {

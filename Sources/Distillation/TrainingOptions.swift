@@ -2,6 +2,13 @@ import CKernels
 import Models
 import Platform
 
+/// What linear layers multiply in. Attention, weights, gradients and the optimiser are f32 in any case.
+package enum TrainingPrecision: String, Sendable, Codable, CaseIterable {
+  case f32
+  /// Both sides of a product rounded to bf16, the sums in f32: mixed precision.
+  case bf16
+}
+
 /// What to train, on what, and how.
 package struct TrainingOptions: Sendable, Codable, Equatable {
   /// The architecture.
@@ -82,8 +89,8 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
   package var clipNorm = 0.0
   /// The share of hidden values and attention probabilities that is dropped.
   package var dropout = 0.1
-  /// What linear layers multiply in, forwards and backwards: f32 or bf16. Weights and optimiser are f32.
-  package var precision = EncoderPrecision.f32
+  /// What linear layers multiply in, forwards and backwards.
+  package var precision = TrainingPrecision.f32
   /// Of every random choice.
   package var seed: UInt64 = 1
 
@@ -173,10 +180,7 @@ package struct TrainingOptions: Sendable, Codable, Equatable {
     }
     try check((0..<1).contains(beta1) && (0..<1).contains(beta2), "beta must lie in 0..<1")
     try check(
-      precision == .f32 || precision == .bf16,
-      "training multiplies f32 or bf16; choose one of these as --precision")
-    try check(
-      precision == .f32 || retort_has_bf16(retort_level_in_use()),
+      precision == .f32 || retort_multiplies_bf16(retort_level_in_use()),
       "this CPU has no instructions for products of bf16; leave --precision bf16 out, or train where "
         + "`retort model info` says \"bf16 in hardware\"")
     try check((0..<1).contains(dropout), "the dropout is \(dropout) but must lie in 0..<1")

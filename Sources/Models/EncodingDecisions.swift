@@ -31,7 +31,8 @@ public enum EncoderPrecision: String, Sendable, Codable, CaseIterable {
   case f32
   /// Weights (and inputs, where the CPU multiplies bf16) rounded to eight bits of mantissa.
   case bf16
-  /// Eight-bit weights, one scale per output; eight-bit inputs, one scale per token.
+  /// Eight-bit weights, one scale per output; eight-bit inputs, one scale per token. Attention is f32, or
+  /// bf16 where the CPU multiplies it.
   case int8
   /// The fastest of these on this CPU that keeps what f32 makes of built-in texts: vectors with a
   /// cosine of at least 0.995 to those of f32, and of a re-ranker scores with a correlation of at

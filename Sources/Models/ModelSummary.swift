@@ -83,7 +83,7 @@ enum KernelNames {
   static var inUse: String {
     let level = retort_level_in_use()
     let name = String(cString: retort_level_name(level))
-    let bf16 = retort_has_bf16(level) ? "bf16 in hardware" : "bf16 held as f32"
+    let bf16 = retort_multiplies_bf16(level) ? "bf16 in hardware" : "bf16 held as f32"
     return "\(name) (int8 by \(String(cString: retort_int8_name(level))), \(bf16))"
   }
 }

@@ -39,7 +39,8 @@ struct KernelBench: ParsableCommand {
     }
     print("tokens\tattention (12 heads of 32), f32 and, if the CPU has it, bf16")
     for length in [16, 64, 128, 256] {
-      let rates = [false, retort_has_bf16(level)].map { attention(level, length, inBF16: $0) }
+      let formats = retort_multiplies_bf16(level) ? [false, true] : [false]
+      let rates = formats.map { attention(level, length, inBF16: $0) }
       print(([String(length)] + rates.map(rounded)).joined(separator: "\t"))
     }
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CKernels
 import Distillation
 import Foundation
 import Models
@@ -29,8 +30,11 @@ struct TrainBench: ParsableCommand {
   var threads = 1
 
   func run() throws {
-    guard let precision = Precision(rawValue: precision) else {
-      throw RetortError(.usage, "there is no precision \"\(precision)\"")
+    guard let precision = Precision(rawValue: precision),
+      precision == .float32
+        || precision == .bfloat16 && retort_multiplies_bf16(retort_level_in_use())
+    else {
+      throw RetortError(.usage, "no training in \"\(precision)\" on this CPU")
     }
     var options = TrainableModel.Options()
     options.pooling = .cls

@@ -5,9 +5,11 @@ import CKernels
 struct RowBlock {
   private let rows: Int
 
-  /// Blocks whose wider side stays within 600 KB, in multiples of every kernel's tile.
-  init(inputs: Int, outputs: Int) {
-    let fitting = 600_000 / (max(inputs, outputs, 1) * MemoryLayout<Float>.stride)
+  /// Blocks whose wider side stays within 300 KB, or 600 KB with AVX-512, whose CPUs have caches of 1 MB, in
+  /// multiples of every kernel's tile.
+  init(inputs: Int, outputs: Int, level: retort_level) {
+    let size = level == RETORT_LEVEL_AVX512 ? 600_000 : 300_000
+    let fitting = size / (max(inputs, outputs, 1) * MemoryLayout<Float>.stride)
     rows = min(max(fitting / 24, 1), 8) * 24
   }
 
@@ -62,7 +64,9 @@ extension InferenceOperators {
     }
     precondition(x.columns == packed.inputs && residual.columns == packed.outputs)
     let out = workspace.matrix(rows: x.rows, columns: packed.outputs)
-    for rows in RowBlock(inputs: packed.inputs, outputs: packed.outputs).ranges(x.rows) {
+    for rows in RowBlock(inputs: packed.inputs, outputs: packed.outputs, level: level).ranges(
+      x.rows)
+    {
       product(x.row(rows.lowerBound), rows.count, packed, RETORT_IDENTITY, out.row(rows.lowerBound))
       normalize(out, rows, residual: residual, norm)
     }
@@ -81,11 +85,14 @@ extension InferenceOperators {
     precondition(x.columns == first.inputs && first.outputs == second.inputs)
     precondition(second.outputs == x.columns)
     let out = workspace.matrix(rows: x.rows, columns: second.outputs)
-    let block = RowBlock(inputs: first.inputs, outputs: first.outputs)
+    let block = RowBlock(inputs: first.inputs, outputs: first.outputs, level: level)
     for rows in block.ranges(x.rows) {
       let hidden = workspace.matrix(rows: rows.count, columns: first.outputs)
       product(x.row(rows.lowerBound), rows.count, first, epilogue, hidden.pointer)
-      product(hidden.pointer, rows.count, second, RETORT_IDENTITY, out.row(rows.lowerBound))
+      // What takes its memory from the same workspace must not be given that of `hidden`.
+      withExtendedLifetime(hidden) {
+        product(hidden.pointer, rows.count, second, RETORT_IDENTITY, out.row(rows.lowerBound))
+      }
       normalize(out, rows, residual: x, norm)
     }
     return out

@@ -47,7 +47,7 @@ package struct InferenceOperators: Operators {
     guard x.rows > 0 else { return out }
     switch weights.form {
     case .packed(let packed):
-      let block = RowBlock(inputs: packed.inputs, outputs: packed.outputs)
+      let block = RowBlock(inputs: packed.inputs, outputs: packed.outputs, level: level)
       for rows in block.ranges(x.rows) {
         product(
           x.row(rows.lowerBound), rows.count, packed, RETORT_IDENTITY, out.row(rows.lowerBound))
@@ -94,7 +94,7 @@ package struct InferenceOperators: Operators {
     let out = workspace.matrix(rows: qkv.rows, columns: width)
     let longest = zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
     let scratch = workspace.matrix(rows: 1, columns: retort_attention_scratch(longest, size))
-    let isRounded = precision != .float32 && retort_has_bf16(level)
+    let isRounded = precision != .float32 && retort_multiplies_bf16(level)
     let attend = isRounded ? retort_attention_bf16 : retort_attention
     for (sequence, keys) in keys.enumerated() {
       let (start, end) = (offsets[sequence], offsets[sequence + 1])

@@ -104,7 +104,10 @@ extension TapeOperators {
       toHidden.apply(input.row(rows.lowerBound), rows.count, start, scratch[worker])
       function.apply(level, hidden.pointer, start, hidden.count)
       let target = sums.row(rows.lowerBound)
-      toSums.apply(hidden.pointer, rows.count, target, scratch[worker])
+      // What takes its memory from the same scratch must not be given that of `hidden`.
+      withExtendedLifetime(hidden) {
+        toSums.apply(hidden.pointer, rows.count, target, scratch[worker])
+      }
       mask?.drop(level, target, rows, width)
       retort_add(level, target, input.row(rows.lowerBound), rows.count * width)
       norm.apply(level, sums, rows, to: out)

@@ -110,12 +110,13 @@ struct TapePanels: @unchecked Sendable {
   /// Outputs that one thread packs at a time: whole panels.
   let parts: [Range<Int>]
   private let precision: Precision
+  private let level: retort_level
   /// Numbers of 32 bits that an output takes.
   private let words: Int
   private let inputs: Int
 
   init(outputs: Int, inputs: Int, _ tape: Tape) {
-    precision = tape.precision
+    (precision, level) = (tape.precision, tape.level)
     let step = retort_step_inputs(precision.format)
     words = (inputs + step - 1) / step
     self.inputs = inputs
@@ -135,7 +136,9 @@ struct TapePanels: @unchecked Sendable {
     if precision == .float32 {
       retort_pack_f32(to, from, outputs.count, inputs)
     } else {
-      to.withMemoryRebound(to: UInt16.self, capacity: 2 * outputs.count * words) { to in
+      to.withMemoryRebound(
+        to: UInt16.self, capacity: 2 * PackedWeights.filled(outputs.count) * words
+      ) { to in
         retort_pack_bf16(to, from, outputs.count, inputs)
       }
     }
@@ -149,8 +152,10 @@ struct TapePanels: @unchecked Sendable {
     if precision == .float32 {
       retort_pack_columns_f32(to, from, matrix.columns, outputs.count, inputs)
     } else {
-      to.withMemoryRebound(to: UInt16.self, capacity: 2 * outputs.count * words) { to in
-        retort_pack_columns_bf16(to, from, matrix.columns, outputs.count, inputs)
+      to.withMemoryRebound(
+        to: UInt16.self, capacity: 2 * PackedWeights.filled(outputs.count) * words
+      ) { to in
+        retort_pack_columns_bf16(level, to, from, matrix.columns, outputs.count, inputs)
       }
     }
   }

@@ -167,10 +167,10 @@ struct TrainLearningArguments: ParsableArguments {
 
   @Option(
     help: """
-      What products are computed in, f32 or bf16, which is faster where the CPU has instructions for it \
-      and refused where not. Weights, gradients and the optimiser are f32 in any case.
+      What linear layers multiply in: f32, or bf16 (mixed precision), which is faster where the CPU has \
+      instructions for it and refused where not. Attention, weights, gradients and the optimiser are f32.
       """)
-  var precision = EncoderPrecision.f32
+  var precision = TrainingPrecision.f32
 
   @Option(help: "Passes over the triples.")
   var epochs = 1.0
@@ -331,4 +331,5 @@ extension RankerKind: ExpressibleByArgument {}
 extension ColBERTVariant: ExpressibleByArgument {}
 extension Loss: ExpressibleByArgument {}
 extension OptimizerKind: ExpressibleByArgument {}
+extension TrainingPrecision: ExpressibleByArgument {}
 extension Schedule.Shape: ExpressibleByArgument {}

@@ -1,3 +1,4 @@
+import CKernels
 import Platform
 import Tensors
 import Testing
@@ -64,7 +65,7 @@ import Testing
       let hidden = ops.activate(ops.linear(x, inner), function)
       let parts = ops.layerNorm(ops.linear(hidden, output), residual: x, norm).values
       for (a, b) in zip(fused, parts) {
-        // The activation is rounded the same way inside a kernel; int8 may fall one code apart.
+        // Inside a kernel of rounded products GELU is less exact (1.5e-5); int8 may fall a code apart.
         #expect(abs(a - b) <= (precision == .float32 ? 1e-5 : 0.05), "\(function)")
       }
     }
@@ -110,6 +111,37 @@ import Testing
       let expected = reference(qkv, heads: heads, offsets: offsets)
       let difference = zip(result, expected).map { abs(Double($0) - $1) }.max() ?? .infinity
       #expect(difference <= 1e-5, "\(heads) heads")
+    }
+  }
+
+  @Test(arguments: [Precision.bfloat16, .int8])
+  func
+    `attention of rounded products rounds where the CPU multiplies bf16, each sequence by itself`(
+      precision: Precision
+    )
+  {
+    let (lengths, heads, width) = ([1, 7, 33, 130], 2, 64)
+    var offsets = [0]
+    for length in lengths { offsets.append((offsets.last ?? 0) + length) }
+    let qkv = random(offsets.last ?? 0, 3 * width, seed: 16)
+    let exact = ops.attention(
+      qkv, heads: heads, offsets: offsets, keys: lengths, precision: .float32
+    ).values
+    let rounded = ops.attention(
+      qkv, heads: heads, offsets: offsets, keys: lengths, precision: precision
+    ).values
+    let difference = zip(exact, rounded).map { abs($0 - $1) }.max() ?? .infinity
+    #expect(difference <= 0.05)
+    #expect((difference > 0) == retort_multiplies_bf16(retort_level_in_use()))
+    for (number, length) in lengths.enumerated() {
+      let rows = offsets[number]..<offsets[number + 1]
+      let own = Matrix(
+        rows: length, columns: 3 * width,
+        values: Array(qkv.values[rows.lowerBound * 3 * width..<rows.upperBound * 3 * width]))
+      let alone = ops.attention(
+        own, heads: heads, offsets: [0, length], keys: [length], precision: precision
+      ).values
+      #expect(alone == Array(rounded[rows.lowerBound * width..<rows.upperBound * width]))
     }
   }
 

@@ -50,8 +50,8 @@ void retort_pack_bf16(uint16_t *panels, const float *weights, size_t outputs, si
 // The same of a matrix that lies the other way round: input i of output o is x[i · stride + o].
 void retort_pack_columns_f32(float *panels, const float *x, size_t stride, size_t outputs,
                              size_t inputs);
-void retort_pack_columns_bf16(uint16_t *panels, const float *x, size_t stride, size_t outputs,
-                              size_t inputs);
+void retort_pack_columns_bf16(retort_level level, uint16_t *panels, const float *x, size_t stride,
+                              size_t outputs, size_t inputs);
 
 // int8 with one scale per output. Codes lie in ±127, and two codes of equal sign at inputs 2j and
 // 2j + 1 sum to at most 128 in magnitude: so 255·(a + b) fits 16 bits, and AVX2's pairwise
@@ -68,7 +68,8 @@ void retort_quantize_rows(retort_level level, uint8_t *codes, size_t stride, flo
                           size_t x_stride);
 
 // out[r][o] = f(scales[r] · weights.scales[o] · Σ (code − zero)·weight + bias[o]). The sum is exact,
-// so every instruction set gives the same one. Strides in elements; `stride` as above.
+// so every instruction set gives the same one. GELU is within 2e-5 here and in products of bf16. Strides
+// in elements; `stride` as above.
 void retort_product_int8(retort_level level, float *out, size_t out_stride, const uint8_t *codes,
                          size_t stride, const float *scales, const int32_t *zeros, size_t rows,
                          const retort_weights *weights, retort_epilogue epilogue);
@@ -81,6 +82,8 @@ void retort_product_f32(retort_level level, float *out, size_t out_stride, const
 // Whether `level` multiplies bf16 by bf16 (in hardware, or as the scalar reference). Elsewhere bf16
 // weights are rounded and held as f32, which is as fast as widening them each time is slow.
 bool retort_has_bf16(retort_level level);
+// Whether it does so in hardware, which is what makes it worth while.
+bool retort_multiplies_bf16(retort_level level);
 // Row r rounded to bf16 (nearest even), filled up with zeros to `stride` (even) elements.
 void retort_round_rows(retort_level level, uint16_t *out, size_t stride, const float *x,
                        size_t rows, size_t columns, size_t x_stride);
