@@ -103,7 +103,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["Formats", "Platform"], path: "Tests/TestSupport"),
     .testTarget(name: "PlatformTests", dependencies: ["Platform", "CKernels", "TestSupport"]),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels", "CBLAS"]),
-    .testTarget(name: "TextTests", dependencies: ["Text"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "TextTests", dependencies: ["Text", "DefaultEncoder"], resources: [.copy("Fixtures")]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"]),
     .testTarget(name: "HubTests", dependencies: ["Hub", "Platform", "RetortCLI", "TestSupport"]),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Distillation", "TestSupport"]),

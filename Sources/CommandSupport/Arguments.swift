@@ -99,6 +99,13 @@ package func decimals(_ value: Double, _ places: Int) -> String {
   String(format: "%.\(places)f", value)
 }
 
+/// A count with a comma between thousands: `1,000`.
+package func grouped(_ count: Int) -> String {
+  var digits = Array(String(count.magnitude))
+  for place in stride(from: digits.count - 3, to: 0, by: -3) { digits.insert(",", at: place) }
+  return (count < 0 ? "-" : "") + String(digits)
+}
+
 /// Each stage's share of the work.
 package func stageShares(_ stages: BuildStageSeconds, withGraph: Bool = true) -> String {
   let graph = withGraph ? [("graph", stages.graph)] : []

@@ -70,6 +70,11 @@ public final class TextEncoder: Sendable {
     tokenizer.encode(text, maxLength: maxLength)
   }
 
+  /// The token ids of many texts, in order.
+  package func tokenize(_ texts: [String], threads: Int) -> [TokenizedText] {
+    tokenizer.encode(texts, maxLength: maxLength, threads: threads)
+  }
+
   /// Encodes sequences of token ids that already hold their special tokens.
   ///
   /// Returns vectors row by row, [sequences × dimension], in the order given and with the same bytes
@@ -80,7 +85,7 @@ public final class TextEncoder: Sendable {
 
   /// Tokenises and encodes texts; vectors row by row, [texts × dimension].
   public func encode(texts: [String], threads: Int) throws(RetortError) -> [Float] {
-    try encode(tokenizer.encode(texts, maxLength: maxLength, threads: threads), threads: threads)
+    try encode(tokenize(texts, threads: threads).map(\.ids), threads: threads)
   }
 }
 
@@ -99,14 +104,14 @@ extension Tokenizer {
   }
 
   /// The ids of many texts, in order.
-  func encode(_ texts: [String], maxLength: Int, threads: Int) -> [[Int32]] {
+  func encode(_ texts: [String], maxLength: Int, threads: Int) -> [TokenizedText] {
     let block = 64
     let blocks = (texts.count + block - 1) / block
-    let results = Mutex([[[Int32]]](repeating: [], count: blocks))
+    let results = Mutex([[TokenizedText]](repeating: [], count: blocks))
     parallelFor(blocks, threads: threads) { item, _ in
       let range = item * block..<min((item + 1) * block, texts.count)
-      let ids = texts[range].map { encode($0, maxLength: maxLength).ids }
-      results.withLock { $0[item] = ids }
+      let tokenized = texts[range].map { encode($0, maxLength: maxLength) }
+      results.withLock { $0[item] = tokenized }
     }
     return results.withLock { Array($0.joined()) }
   }

@@ -19,17 +19,34 @@ package final class ProgressReporter: Sendable {
   private let state = Mutex(State())
   private let isTerminal: Bool
   private let quiet: Bool
+  private let seconds: @Sendable () -> Double
+  private let emit: @Sendable (String) -> Void
 
   /// Reports to standard error; `quiet` silences everything but warnings.
-  package init(quiet: Bool = false) {
+  package convenience init(quiet: Bool = false) {
+    self.init(
+      quiet: quiet, isTerminal: isatty(STDERR_FILENO) == 1, seconds: { monotonicSeconds() },
+      emit: { text in
+        var text = text
+        text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      })
+  }
+
+  /// Reports to `emit`, by a clock that tells `seconds`.
+  package init(
+    quiet: Bool = false, isTerminal: Bool, seconds: @escaping @Sendable () -> Double,
+    emit: @escaping @Sendable (String) -> Void
+  ) {
     self.quiet = quiet
-    isTerminal = isatty(STDERR_FILENO) == 1
+    self.isTerminal = isTerminal
+    self.seconds = seconds
+    self.emit = emit
   }
 
   /// Starts a phase of `total` units (nil: unknown), `done` of which were finished earlier.
   package func begin(_ phase: String, unit: String, total: Int?, done: Int = 0) {
     finishPhase()
-    let now = monotonicSeconds()
+    let now = seconds()
     state.withLock {
       $0 = State(phase: phase, unit: unit, total: total, done: done, base: done, started: now)
       // In a log the first line is due after ten seconds, not at once.
@@ -76,7 +93,7 @@ package final class ProgressReporter: Sendable {
 
   private func draw(_ state: inout State, force: Bool) {
     guard !quiet, !state.phase.isEmpty else { return }
-    let now = monotonicSeconds()
+    let now = seconds()
     guard force || now - state.shown >= (isTerminal ? 0.2 : 10) else { return }
     state.shown = now
     let elapsed = now - state.started
@@ -96,11 +113,6 @@ package final class ProgressReporter: Sendable {
     }
     emit(isTerminal ? "\r\u{1B}[K" + text : text + "\n")
     state.lineIsOpen = isTerminal
-  }
-
-  private func emit(_ text: String) {
-    var text = text
-    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 
   /// A rate with three digits or so.

@@ -41,6 +41,7 @@ extension RecallCommand {
     let seconds = monotonicSeconds() - start - exact.timings.encode
     progress.update(texts.count)
     progress.finishPhase()
+    if exact.truncated > 0 { progress.warn(SearchCommand.cutQueries(exact.truncated)) }
     var report = TermReport(
       passages: exhaustive.index.count, queries: texts.count, threads: threading.threads,
       exactQueriesPerSecond: Double(texts.count) / max(seconds, 1e-9), points: [])

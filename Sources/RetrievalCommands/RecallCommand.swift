@@ -101,9 +101,12 @@ struct RecallCommand: ParsableCommand {
         throw RetortError(.usage, "--ef-search is empty; name numbers such as 10,100")
       }
       if let svg { try FileSystem.checkOutput(svg) }
-      let texts = try readQueries(
-        path: topics, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") }
-      ).prefix(queries).map(\.text)
+      let all = try readQueries(
+        path: topics, skipBadLines: skipBadLines, report: { writeError("warning: \($0)") })
+      let texts = all.prefix(queries).map(\.text)
+      if texts.count < all.count {
+        writeError("using \(grouped(texts.count)) of \(grouped(all.count)) queries")
+      }
       if let retrieve { return try measureTerms(texts, model: retrieve) }
       let opened = try PassageIndex(path: index, memoryLimit: memory.memoryLimit?.bytes)
       let encoder = try Searcher.encoder(of: opened, at: try model.map(modelFolder))
@@ -118,8 +121,11 @@ struct RecallCommand: ParsableCommand {
   ) throws -> Report {
     let progress = ProgressReporter()
     progress.begin("encode", unit: "queries", total: texts.count)
-    let vectors = try encoder.encode(texts: texts, threads: threading.threads)
+    let tokenized = encoder.tokenize(texts, threads: threading.threads)
+    let vectors = try encoder.encode(tokenized.map(\.ids), threads: threading.threads)
     progress.update(texts.count)
+    let truncated = tokenized.count { $0.isTruncated }
+    if truncated > 0 { progress.warn(SearchCommand.cutQueries(truncated)) }
     progress.begin("exact", unit: "queries", total: texts.count)
     let start = monotonicSeconds()
     let exact = try index.search(vectors, k: 100, mode: .exact, threads: threading.threads)

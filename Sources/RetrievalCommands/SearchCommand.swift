@@ -323,10 +323,7 @@ struct SearchCommand: ParsableCommand {
     try writer.finish()
     progress.finishPhase()
     if truncated > 0 {
-      progress.warn(
-        counted(
-          truncated, "query was longer than the model takes; its end was cut",
-          "queries were longer than the model takes; their ends were cut"))
+      progress.warn(Self.cutQueries(truncated))
     }
     if cutPassages > 0 {
       progress.warn(
@@ -341,6 +338,13 @@ struct SearchCommand: ParsableCommand {
           + howFound(statistics, mode, searcher.ranking))
     }
     report(queries.count, timings, statistics, progress)
+  }
+
+  /// How many queries were cut, as a sentence.
+  static func cutQueries(_ count: Int) -> String {
+    counted(
+      count, "query was longer than the model takes; its end was cut",
+      "queries were longer than the model takes; their ends were cut")
   }
 
   private func report(

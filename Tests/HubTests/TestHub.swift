@@ -68,6 +68,25 @@ final class TestHub: Sendable {
     return ServerAnswer(body: [UInt8](bytes))
   }
 
+  /// What an honest hub answers that holds `files` as the model `name`.
+  static func answer(
+    _ request: ServerRequest, name: String, files: [String: [UInt8]]
+  ) -> ServerAnswer {
+    if request.path == "/api/models/\(name)/revision/main?blobs=true" {
+      let siblings: [[String: Any]] = files.map { file, content in
+        ["rfilename": file, "size": content.count, "blobId": GitBlob.hash(of: content)]
+      }
+      let listing: [String: Any] = ["sha": commit, "siblings": siblings]
+      let bytes = (try? JSONSerialization.data(withJSONObject: listing)) ?? Data()
+      return ServerAnswer(body: [UInt8](bytes))
+    }
+    let place = "/\(name)/resolve/\(commit)/"
+    guard request.path.hasPrefix(place),
+      let content = files[String(request.path.dropFirst(place.count))]
+    else { return ServerAnswer(status: 404, body: Array("Not Found".utf8)) }
+    return ServerAnswer(body: content)
+  }
+
   /// What an honest hub answers, ranges included.
   static func honest(_ request: ServerRequest) -> ServerAnswer {
     let content: [UInt8]

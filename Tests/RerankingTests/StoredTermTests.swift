@@ -216,6 +216,16 @@ import Testing
       "auto",
     ])
     #expect(recall.standardOutput.contains("auto\t1.0000\t1.0000\t"), "\(recall)")
+    let long = String(repeating: "gold and water ", count: 50)
+    let topics = try fixture.folder.file("long.tsv", "a\t\(long)\nb\tgold\nc\twater\n")
+    let cut = try fixture.run([
+      "recall", index, "--topics", topics, "--retrieve", colbert, "--candidates", "auto",
+      "--queries", "2",
+    ])
+    #expect(cut.standardError.contains("using 2 of 3 queries\n"), "\(cut)")
+    #expect(
+      cut.standardError.contains(
+        "warning: 1 query was longer than the model takes; its end was cut\n"), "\(cut)")
     let prompt = try CLIRunner.run(
       ["search", index, "--retrieve", colbert, "-k", "2"],
       input: Array(":exact on\ngold and water\n:ef 3\n".utf8))

@@ -1,3 +1,4 @@
+import CommandSupport
 import Foundation
 import Platform
 import TestSupport
@@ -59,6 +60,50 @@ import Testing
     #expect(lines.first == "efSearch\trecall@10\trecall@100\tqueries/s\tscored\trescored")
     #expect(lines.dropFirst().first?.hasPrefix("400\t1.0000\t1.0000\t") == true)
     #expect(lines.last?.hasPrefix("exact\t1.0000\t1.0000\t") == true)
+  }
+
+  @Test func `queries that are left out or cut are reported`() throws {
+    let long = String(repeating: "water ", count: 100)
+    let short = TinyEncoder.words
+    let queries = (0..<1234).map { number in
+      "q\(number)\t\(number % 500 == 0 ? long : short[number % short.count])\n"
+    }
+    let many = try folder.file("many.tsv", queries.joined())
+    let recall = ["recall", fixture.index, "--topics", many, "--ef-search", "10", "--json"]
+    let first = try CLIRunner.run(recall)
+    #expect(first.exitCode == 0, "\(first)")
+    let report = try JSONDecoder().decode(Report.self, from: Data(first.standardOutput.utf8))
+    #expect(report.queries == 1000)
+    #expect(first.standardError.contains("using 1,000 of 1,234 queries\n"), "\(first)")
+    // Numbers 0 and 500; number 1,000 is not used.
+    let cut = "warning: 2 queries were longer than the model takes; their ends were cut\n"
+    #expect(first.standardError.contains(cut), "\(first)")
+    let searched = try CLIRunner.run([
+      "search", fixture.index, "--topics", many, "--output", folder.path + "/run", "--quiet",
+      "--hits", "1",
+    ])
+    #expect(
+      searched.standardError == cut.replacingOccurrences(of: "2 queries", with: "3 queries"))
+
+    let one = try CLIRunner.run(recall + ["--queries", "1"])
+    #expect(one.standardError.contains("using 1 of 1,234 queries\n"), "\(one)")
+    #expect(
+      one.standardError.contains(
+        "warning: 1 query was longer than the model takes; its end was cut\n"), "\(one)")
+    let few = try folder.file("few.tsv", "a\twater\nb\tgold and stone\n")
+    let all = try CLIRunner.run([
+      "recall", fixture.index, "--topics", few, "--ef-search", "10", "--queries", "2",
+    ])
+    #expect(all.exitCode == 0, "\(all)")
+    #expect(!all.standardError.contains("using ") && !all.standardError.contains("warning"))
+  }
+
+  @Test func `thousands are set apart by commas`() {
+    let numbers: [(count: Int, text: String)] = [
+      (0, "0"), (999, "999"), (1000, "1,000"), (12_345, "12,345"), (999_999, "999,999"),
+      (1_234_567, "1,234,567"), (-100, "-100"), (-1000, "-1,000"),
+    ]
+    for (count, text) in numbers { #expect(grouped(count) == text) }
   }
 
   @Test func `mistakes are usage errors, missing files missing input`() throws {

@@ -68,41 +68,9 @@ struct GoldenWordPieceTests {
     #expect(!inside.contains { (100...103).contains($0) || $0 == 0 })
   }
 
-  private static let published: [(text: String, ids: [Int32])] = [
-    (
-      "what is the transformers library", [101, 2054, 2003, 1996, 19081, 3075, 102]
-    ),
-    (
-      "We are very happy to show you the 🤗 Transformers library for pre-trained language "
-        + "models. We are helping the community work together towards the goal of advancing "
-        + "NLP 🔥.",
-      [
-        101, 2057, 2024, 2200, 3407, 2000, 2265, 2017, 1996, 100, 19081, 3075, 2005, 3653, 1011,
-        4738, 2653, 4275, 1012, 2057, 2024, 5094, 1996, 2451, 2147, 2362, 2875, 1996, 3125, 1997,
-        10787, 17953, 2361, 100, 1012, 102,
-      ]
-    ),
-    (
-      "Hmm I don't like this new movie about transformers that i got from my local library. "
-        + "Those transformers are robots?",
-      [
-        101, 17012, 1045, 2123, 1005, 1056, 2066, 2023, 2047, 3185, 2055, 19081, 2008, 1045, 2288,
-        2013, 2026, 2334, 3075, 1012, 2216, 19081, 2024, 13507, 1029, 102,
-      ]
-    ),
-  ]
-
-  @Test(arguments: published)
-  func `Published sentences give the published ids`(text: String, ids: [Int32]) throws {
-    let tokenizer = try Tokenizer(directory: Self.folder)
-    #expect(tokenizer.encode(text, maxLength: 512).ids == ids)
-    // Cut to every length: the start of the same ids, closed by [SEP].
-    for length in 2..<ids.count {
-      let cut = tokenizer.encode(text, maxLength: length)
-      #expect(cut.ids == Array(ids.prefix(length - 1)) + [102])
-      #expect(cut.isTruncated)
-    }
-    #expect(!tokenizer.encode(text, maxLength: ids.count).isTruncated)
+  @Test(arguments: PublishedSentence.all)
+  func `Published sentences give the published ids`(sentence: PublishedSentence) throws {
+    sentence.check(by: try Tokenizer(directory: Self.folder))
   }
 
   @Test func `The folder's contradictions are noted and nothing is padded`() throws {
