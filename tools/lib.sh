@@ -33,7 +33,8 @@ require_swift() {
   local remedy="install Swift 6.1 or newer, see https://www.swift.org/install"
   command -v swift >/dev/null 2>&1 || die "swift was not found; $remedy"
   # "Swift version 6.3.1 (swift-6.3.1-RELEASE)" or "Apple Swift version 6.1 (…)"
-  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)
+  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1) ||
+    version=""
   [ -n "$version" ] || die "swift does not tell its version; $remedy"
   major=${version%%.*}
   minor=${version#"$major"}

@@ -3,8 +3,11 @@ import Platform
 import TestSupport
 import Testing
 
+private let hasPython = (try? CLIRunner.shell("python3 -c ''"))?.exitCode == 0
+
 /// `tools/reproduce` from end to end, over a made collection and a body of random weights.
-@Suite struct ReproduceTests {
+@Suite(.enabled(if: hasPython, "python3 is needed to run tools/reproduce"))
+struct ReproduceTests {
   private let folder: TemporaryFolder
   private let tool: String
 

@@ -30,10 +30,13 @@ package enum CLIRunner {
     try start(arguments, input: input, environment: environment).wait()
   }
 
-  /// Runs one of the scripts in the folder `tools`.
-  package static func script(_ path: String, _ arguments: [String]) throws -> CLIResult {
+  /// Runs one of the scripts in the folder `tools`; `environment` is added to this process's.
+  package static func script(
+    _ path: String, _ arguments: [String], environment: [String: String] = [:]
+  ) throws -> CLIResult {
     try CLIProcess(
-      executable: URL(fileURLWithPath: "/bin/bash"), [path] + arguments, input: [], environment: [:]
+      executable: URL(fileURLWithPath: "/bin/bash"), [path] + arguments, input: [],
+      environment: environment
     ).wait()
   }
 
