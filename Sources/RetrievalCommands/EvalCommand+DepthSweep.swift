@@ -27,9 +27,9 @@ extension EvalCommand {
     }
     if let svg { try FileSystem.checkOutput(svg) }
     let wanted = try depths.map { try Self.numbers($0) }
-    let qrels = try qrels(files[0])
-    let run = try run(files[1])
-    let candidates = try run(path)
+    let qrels = try self.qrels(files[0])
+    let run = try self.run(files[1])
+    let candidates = try self.run(path)
     let sweep = DepthSweep(
       run, candidates: candidates, against: qrels, measures: measures, depths: wanted,
       queries: onlyCommon ? .common : .allJudged, scores: scores, relevance: rel)

@@ -135,9 +135,9 @@ struct EvalCommand: ParsableCommand {
     try runReportingErrors {
       let (files, measures) = try split()
       if let depthSweep { return try sweep(files, measures, candidates: depthSweep) }
-      let qrels = try qrels(files[0])
+      let qrels = try self.qrels(files[0])
       let evaluations = try files.dropFirst().map { path in
-        let run = try run(path)
+        let run = try self.run(path)
         let evaluation = RunEvaluation(
           run, against: qrels, measures: measures, queries: onlyCommon ? .common : .allJudged,
           scores: scores, relevance: rel)
