@@ -60,7 +60,7 @@ require_packages() {
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   local remedy="apt-get update && apt-get install ${missing[*]}"
-  [ -z "${RETORT_NO_INSTALL:-}" ] || die "libraries are missing; as root run: $remedy"
+  [ -z "${RETORT_NO_INSTALL:-}" ] || die "packages are missing; as root run: $remedy"
   echo "installing ${missing[*]}" >&2
   # The package lists of a fresh machine are empty, those of an old one stale: a first attempt
   # without an update spares both the download where it is not needed.

@@ -78,7 +78,7 @@ import Testing
     try missLibraries(installation: "exit 0")
     #expect(
       try complaint()
-        == "test: error: libraries are missing; as root run: apt-get update && apt-get install "
+        == "test: error: packages are missing; as root run: apt-get update && apt-get install "
         + "liblz4-dev libedit-dev")
     #expect(FileSystem.kind(of: folder.path + "/apt") == .nothing)
   }
