@@ -120,7 +120,7 @@ import Testing
       #expect(FileSystem.kind(of: output) == .nothing)
       return time
     }
-    #expect(answer < CLIRunner.promptAnswer)
+    #expect(answer < 1)
   }
 
   @Test func `a build that is killed while it replaces an index leaves the old one answering`()
@@ -180,7 +180,7 @@ import Testing
           + "--resume to go on\n")
       return seconds
     }
-    #expect(seconds < CLIRunner.promptAnswer)
+    #expect(seconds < 1)
     guard more.isEmpty else {
       #expect(FileSystem.kind(of: output + "/building/graph.seg") == .nothing)
       return
