@@ -54,16 +54,6 @@ package enum CLIRunner {
   ) throws -> CLIProcess {
     try CLIProcess(executable: tool, arguments, input: input, environment: environment)
   }
-
-  /// The shortest of the times that up to three attempts take to answer Ctrl-C.
-  ///
-  /// The tool promises an answer within a second. A machine that does other things at the same time
-  /// can be late by itself, hardly three times in a row; the first time below a second is enough.
-  package static func quickestAnswer(_ attempt: () throws -> Double) rethrows -> Double {
-    var best = Double.infinity
-    for _ in 0..<3 where best >= 1 { best = min(best, try attempt()) }
-    return best
-  }
 }
 
 /// A running tool. Its streams go through files, so that neither side can wait for a full pipe.
@@ -119,18 +109,17 @@ package final class CLIProcess {
 
   /// Sends SIGINT, as Ctrl-C does, and waits for the end; one that takes too long is an error.
   ///
-  /// The limit is only there for a tool that does not answer at all: how fast it answers is what
-  /// `seconds`, from the signal to the end, is for. See `CLIRunner.quickestAnswer`.
-  package func interrupt(limit: Double = 20) throws -> (result: CLIResult, seconds: Double) {
-    let start = monotonicSeconds()
+  /// An answer takes a fraction of a second. The limit leaves room for a machine that does other
+  /// things at the same time, and is still far below what a command takes that goes on regardless.
+  package func interrupt(limit: Double = 20) throws -> CLIResult {
+    let end = monotonicSeconds() + limit
     send(SIGINT)
-    while process.isRunning, monotonicSeconds() < start + limit { usleep(1000) }
-    let seconds = monotonicSeconds() - start
+    while process.isRunning, monotonicSeconds() < end { usleep(1000) }
     if process.isRunning {
       send(SIGKILL)
       throw RetortError(.badData, "Ctrl-C was not answered within \(limit) s")
     }
-    return (try wait(), seconds)
+    return try wait()
   }
 
   /// Waits for the end.
