@@ -297,7 +297,7 @@ private final class Packed {
   ) {
     guard retort_has_bf16(level) else { return }
     // One input and a weight of 1: the product is what goes in, and bf16 holds these numbers.
-    let x = (-288...288).map { Float($0) / 32 } + [.infinity, -.infinity, .nan]
+    let x = (-256...256).map { Float($0) / 32 } + [.infinity, -.infinity, .nan]
     let packed = Packed(RETORT_FORMAT_BF16, [1], bias: [0], inputs: 1)
     let rows = Memory<UInt16>(2 * x.count, 0)
     retort_round_rows(level, rows.pointer, 2, x, x.count, 1, 1)
