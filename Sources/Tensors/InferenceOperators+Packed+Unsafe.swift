@@ -5,12 +5,12 @@ import CKernels
 struct RowBlock {
   private let rows: Int
 
-  /// Blocks whose wider side stays within 300 KB, or 600 KB with AVX-512, whose CPUs have caches of 1 MB, in
-  /// multiples of every kernel's tile.
+  /// Blocks of at most 96 rows whose wider side stays within 300 KB, in multiples of every kernel's tile;
+  /// within 1.2 MB with AVX-512, whose products are so fast that reading all weights for each block counts.
   init(inputs: Int, outputs: Int, level: retort_level) {
-    let size = level == RETORT_LEVEL_AVX512 ? 600_000 : 300_000
+    let size = level == RETORT_LEVEL_AVX512 ? 1_200_000 : 300_000
     let fitting = size / (max(inputs, outputs, 1) * MemoryLayout<Float>.stride)
-    rows = min(max(fitting / 24, 1), 8) * 24
+    rows = min(max(fitting / 24, 1), 4) * 24
   }
 
   /// 0..<count in blocks.
