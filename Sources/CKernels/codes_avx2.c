@@ -26,13 +26,6 @@ CODES_AVX2 __m128i codes_sums(const __m256i sums[4]) {
   return _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
 }
 
-// The floats at `offset` of four records.
-CODES_AVX2 __m128 codes_floats(const uint8_t *const records[4], uint32_t offset) {
-  float values[4];
-  for (int r = 0; r < 4; r++) memcpy(values + r, records[r] + offset, sizeof(float));
-  return _mm_loadu_ps(values);
-}
-
 // Four records at once: weights are loaded, sums added up and scores combined for all of them
 // together, and their memory is waited for together.
 CODES_AVX2 __m128 codes_score4(const retort_codes_query *query, const uint8_t *const records[4]) {
@@ -86,36 +79,14 @@ CODES_AVX2 __m128 codes_score4(const retort_codes_query *query, const uint8_t *c
     }
     s2 = codes_sums(sums);
   }
-  // The steps of codes_combine, lane by lane.
-  __m128 total = _mm_mul_ps(_mm_set1_ps(query->factor7), _mm_cvtepi32_ps(s7));
-  total = _mm_add_ps(total, _mm_mul_ps(_mm_set1_ps(query->factor4), _mm_cvtepi32_ps(s4)));
-  total = _mm_add_ps(total, _mm_mul_ps(_mm_set1_ps(query->factor2), _mm_cvtepi32_ps(s2)));
-  total = _mm_add_ps(total, _mm_set1_ps(query->offset));
-  total = _mm_mul_ps(total, codes_floats(records, 0));
-  if (!query->bias_at) return total;
-  return _mm_add_ps(total, codes_floats(records, query->bias_at));
+  return codes_combine4(query, records, s7, s4, s2);
 }
 
 __attribute__((target("avx2"))) void retort_codes_score_avx2(const retort_codes_query *query,
                                                              const uint8_t *base,
                                                              const uint32_t *ids, size_t count,
                                                              float *scores) {
-  codes_begin(query, base, ids, count);
-  size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    const uint8_t *records[4];
-    for (size_t r = 0; r < 4; r++) records[r] = codes_next(query, base, ids, count, i + r);
-    _mm_storeu_ps(scores + i, codes_score4(query, records));
-  }
-  if (i == count) return;
-  // The last one stands in for those that are missing.
-  const uint8_t *records[4];
-  for (size_t r = 0; r < 4; r++) {
-    records[r] = codes_record(query, base, ids[i + r < count ? i + r : count - 1]);
-  }
-  float last[4];
-  _mm_storeu_ps(last, codes_score4(query, records));
-  memcpy(scores + i, last, (count - i) * sizeof *last);
+  CODES_BY_FOURS(codes_score4)
 }
 
 CODES_AVX2 __m256i codes_products16(const int16_t *a, const int16_t *b) {

@@ -25,15 +25,7 @@ CODES_VNNI __m128i codes_sums(const __m256i sums[4]) {
   return _mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
 }
 
-// The floats at `offset` of four records.
-CODES_VNNI __m128 codes_floats(const uint8_t *const records[4], uint32_t offset) {
-  float values[4];
-  for (int r = 0; r < 4; r++) memcpy(values + r, records[r] + offset, sizeof(float));
-  return _mm_loadu_ps(values);
-}
-
 CODES_VNNI __m128 codes_score4(const retort_codes_query *query, const uint8_t *const records[4]) {
-#pragma STDC FP_CONTRACT OFF
   const __m256i low4 = _mm256_set1_epi8(15), low2 = _mm256_set1_epi8(3);
   const __m256i none = _mm256_setzero_si256();
   const int8_t *weight = query->weights;
@@ -63,37 +55,14 @@ CODES_VNNI __m128 codes_score4(const retort_codes_query *query, const uint8_t *c
       narrow[r] = codes_add(sums, _mm256_and_si256(_mm256_srli_epi16(c, 6), low2), w3);
     }
   }
-  // The steps of codes_combine, lane by lane.
-  __m128 total = _mm_mul_ps(_mm_set1_ps(query->factor7), _mm_cvtepi32_ps(codes_sums(wide)));
-  __m128 part = _mm_mul_ps(_mm_set1_ps(query->factor4), _mm_cvtepi32_ps(codes_sums(middle)));
-  total = _mm_add_ps(total, part);
-  part = _mm_mul_ps(_mm_set1_ps(query->factor2), _mm_cvtepi32_ps(codes_sums(narrow)));
-  total = _mm_add_ps(total, part);
-  total = _mm_add_ps(total, _mm_set1_ps(query->offset));
-  total = _mm_mul_ps(total, codes_floats(records, 0));
-  if (!query->bias_at) return total;
-  return _mm_add_ps(total, codes_floats(records, query->bias_at));
+  return codes_combine4(query, records, codes_sums(wide), codes_sums(middle),
+                        codes_sums(narrow));
 }
 
 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))) void
 retort_codes_score_avx512(const retort_codes_query *query, const uint8_t *base,
                           const uint32_t *ids, size_t count, float *scores) {
-  codes_begin(query, base, ids, count);
-  size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    const uint8_t *records[4];
-    for (size_t r = 0; r < 4; r++) records[r] = codes_next(query, base, ids, count, i + r);
-    _mm_storeu_ps(scores + i, codes_score4(query, records));
-  }
-  if (i == count) return;
-  // The last one stands in for those that are missing.
-  const uint8_t *records[4];
-  for (size_t r = 0; r < 4; r++) {
-    records[r] = codes_record(query, base, ids[i + r < count ? i + r : count - 1]);
-  }
-  float last[4];
-  _mm_storeu_ps(last, codes_score4(query, records));
-  memcpy(scores + i, last, (count - i) * sizeof *last);
+  CODES_BY_FOURS(codes_score4)
 }
 
 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) void retort_codes_project_avx512(

@@ -48,12 +48,12 @@ struct EncodeBench: ParsableCommand {
         answer("loaded")
       case ("time", 2):
         let start = monotonicSeconds()
-        for batch in try work(words[1], works).batches {
+        for batch in try loaded(words[1], works).batches {
           _ = try encoder.encode(batch)
         }
         answer("\(monotonicSeconds() - start)")
       case ("latency", 3):
-        let batch = try work(words[1], works).batches[0]
+        let batch = try loaded(words[1], works).batches[0]
         let times = try (0..<(Int(words[2]) ?? 1)).map { _ in
           let start = monotonicSeconds()
           _ = try encoder.encode(batch)
@@ -63,7 +63,7 @@ struct EncodeBench: ParsableCommand {
       case ("vectors", 3):
         let writer = try VectorTableWriter(
           path: words[2], format: .npy, dimension: encoder.dimension)
-        for batch in try work(words[1], works).batches {
+        for batch in try loaded(words[1], works).batches {
           let vectors = try encoder.encode(batch)
           try writer.append(bytes: vectors.withUnsafeBytes { Array($0) })
         }
@@ -77,25 +77,8 @@ struct EncodeBench: ParsableCommand {
     }
   }
 
-  /// Prints a line at once: whoever asked is waiting.
-  private func answer(_ line: String) {
-    print(line)
-    fflush(nil)
-  }
-
-  private func work(_ name: String, _ works: [String: Work]) throws -> Work {
-    guard let work = works[name] else { throw RetortError(.usage, "\"\(name)\" was not loaded") }
-    return work
-  }
-
   private func load(_ path: String, batch: Int) throws -> Work {
-    let text = String(decoding: try FileSystem.read(path), as: UTF8.self)
-    let sequences = text.split(separator: "\n").map { line in
-      line.split(separator: " ").compactMap { Int32($0) }
-    }
-    guard !sequences.isEmpty else {
-      throw RetortError(.badData, "holds no sequences", path: path)
-    }
+    let sequences = try readSequences(path)
     return Work(
       batches: stride(from: 0, to: sequences.count, by: batch).map {
         Array(sequences[$0..<min($0 + batch, sequences.count)])

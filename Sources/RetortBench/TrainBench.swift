@@ -52,9 +52,7 @@ struct TrainBench: ParsableCommand {
         works[words[1]] = student.batch(ids: try triples(words[2]))
         answer("loaded")
       case ("time", 2):
-        guard let batch = works[words[1]] else {
-          throw RetortError(.usage, "\"\(words[1])\" was not loaded")
-        }
+        let batch = try loaded(words[1], works)
         let start = monotonicSeconds()
         gradients.clear(threads: threads)
         let tape = Tape(
@@ -81,18 +79,9 @@ struct TrainBench: ParsableCommand {
     }
   }
 
-  /// Prints a line at once: whoever asked is waiting.
-  private func answer(_ line: String) {
-    print(line)
-    fflush(nil)
-  }
-
   private func triples(_ path: String) throws -> [(query: [Int32], passages: [[Int32]])] {
-    let text = String(decoding: try FileSystem.read(path), as: UTF8.self)
-    let sequences = text.split(separator: "\n").map { line in
-      line.split(separator: " ").compactMap { Int32($0) }
-    }
-    guard !sequences.isEmpty, sequences.count % 3 == 0 else {
+    let sequences = try readSequences(path)
+    guard sequences.count % 3 == 0 else {
       throw RetortError(.badData, "holds no triples", path: path)
     }
     return stride(from: 0, to: sequences.count, by: 3).map {
