@@ -101,8 +101,12 @@ static int8_t code(float weight, float inverse) {
 
 static int too_large(int a, int b) { return a + b > pair_limit || a + b < -pair_limit; }
 
+int retort_limits_pairs(retort_level level) {
+  return level == RETORT_LEVEL_AVX2 || (level == RETORT_LEVEL_AVX512 && !retort_cpu_has_vnni());
+}
+
 void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float *weights,
-                      size_t outputs, size_t inputs) {
+                      size_t outputs, size_t inputs, int limits_pairs) {
   memset(panels, 0, retort_panel_bytes(RETORT_FORMAT_INT8, outputs, inputs));
   size_t filled = (outputs + RETORT_PANEL - 1) / RETORT_PANEL * RETORT_PANEL;
   for (size_t o = outputs; o < filled; o++) {
@@ -115,13 +119,14 @@ void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float 
     // Of opposite signs the sum is smaller than either, so it need not be told apart.
     for (size_t i = 0; i + 1 < inputs; i += 2)
       largest_pair = fmaxf(largest_pair, fabsf(weights[i] + weights[i + 1]));
-    float scale = fmaxf(largest / 127, largest_pair / (float)pair_limit);
+    float scale = largest / 127;
+    if (limits_pairs) scale = fmaxf(scale, largest_pair / (float)pair_limit);
     float inverse = scale > 0 ? 1 / scale : 0;
     int32_t sum = 0;
     for (size_t i = 0; i < inputs; i += 2) {
       int8_t a = code(weights[i], inverse), b = i + 1 < inputs ? code(weights[i + 1], inverse) : 0;
       // Rounding can put a pair one over: the one that was rounded up further gives way.
-      if (too_large(a, b)) {
+      if (limits_pairs && too_large(a, b)) {
         float over_a = fabsf((float)a) - fabsf(weights[i] * inverse);
         float over_b = fabsf((float)b) - fabsf(weights[i + 1] * inverse);
         int8_t *gives = over_a >= over_b ? &a : &b;

@@ -1,3 +1,4 @@
+import CKernels
 import Formats
 import Platform
 import Tensors
@@ -87,7 +88,9 @@ public enum ModelQuantizer {
     }
 
     func addLayer(_ names: [String], _ weights: LinearWeights) {
-      guard case .packed(let packed) = weights.packed(.int8).form else { return }
+      // The codes must suit every CPU that may read them, and have the same bytes wherever made.
+      let coded = weights.packed(.int8, level: RETORT_LEVEL_AVX2)
+      guard case .packed(let packed) = coded.form else { return }
       let name = prefix + CodedNames.layer(names)
       let filled = PackedWeights.filled(packed.outputs)
       add(

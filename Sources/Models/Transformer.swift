@@ -25,7 +25,8 @@ extension TransformerLayer {
     rows: [Int32]? = nil
   ) -> Ops.Value {
     var attended = ops.attention(
-      ops.linear(x, attention), heads: heads, offsets: batch.offsets, keys: batch.keys,
+      ops.attentionInputs(x, attention, sinks: batch.sinks), heads: heads, offsets: batch.offsets,
+      keys: batch.keys,
       precision: attention.precision)
     var residual = x
     if let rows {

@@ -74,7 +74,8 @@ struct KernelBench: ParsableCommand {
     var sums = [Int32](repeating: 0, count: outputs + 16)
     if format == RETORT_FORMAT_INT8 {
       retort_pack_int8(
-        panels.assumingMemoryBound(to: Int8.self), &scales, &sums, weights, outputs, inputs)
+        panels.assumingMemoryBound(to: Int8.self), &scales, &sums, weights, outputs, inputs,
+        retort_limits_pairs(level))
     } else {
       retort_pack_f32(panels.assumingMemoryBound(to: Float.self), weights, outputs, inputs)
     }

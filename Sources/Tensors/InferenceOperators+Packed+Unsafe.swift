@@ -39,19 +39,75 @@ extension InferenceOperators {
             level, out, weights.outputs, rounded, stride, count, kernel, epilogue)
         }
       case .int8:
-        let stride = (weights.inputs + 3) / 4 * 4
-        let codes = workspace.matrix(rows: count, columns: stride / 4)
-        let scales = workspace.matrix(rows: 2, columns: count)
-        codes.pointer.withMemoryRebound(to: UInt8.self, capacity: count * stride) { codes in
-          scales.row(1).withMemoryRebound(to: Int32.self, capacity: count) { zeros in
-            retort_quantize_rows(
-              level, codes, stride, scales.pointer, zeros, x, count, weights.inputs,
-              weights.inputs)
-            retort_product_int8(
-              level, out, weights.outputs, codes, stride, scales.pointer, zeros, count, kernel,
-              epilogue)
-          }
+        quantized(x, count, width: weights.inputs) { codes, stride, scales, zeros in
+          retort_product_int8(
+            level, out, weights.outputs, codes, stride, scales, zeros, count, kernel, epilogue)
         }
+      }
+    }
+  }
+
+  /// Half of the error of int8 encoders comes from the values of [CLS], on which a third of the
+  /// attention rests (all-MiniLM-L6-v2, layers 2 to 5): they are computed from the rows' codes and
+  /// from codes of what those leave out.
+  package func attentionInputs(_ x: Matrix, _ weights: LinearWeights, sinks: [Int32]) -> Matrix {
+    let out = linear(x, weights)
+    guard case .packed(let packed) = weights.form, packed.format == .int8, !sinks.isEmpty else {
+      return out
+    }
+    let first = packed.outputs / 3 * 2 / Int(RETORT_PANEL)
+    let remainders = self.remainders(x, sinks)
+    let values = packed.panels(from: first)
+    let column = first * Int(RETORT_PANEL)
+    let corrections = workspace.matrix(rows: sinks.count, columns: values.outputs)
+    let zeros = workspace.matrix(rows: 1, columns: PackedWeights.filled(values.outputs))
+    zeros.pointer.update(repeating: 0, count: zeros.count)
+    var kernel = values
+    kernel.bias = UnsafePointer(zeros.pointer)
+    // What takes its memory from the same workspace must not be given theirs.
+    withExtendedLifetime((remainders, zeros)) {
+      quantized(remainders.pointer, remainders.rows, width: remainders.columns) {
+        retort_product_int8(
+          level, corrections.pointer, corrections.columns, $0, $1, $2, $3, corrections.rows,
+          &kernel, RETORT_IDENTITY)
+      }
+    }
+    for (row, sink) in sinks.enumerated() {
+      let target = out.row(Int(sink)) + column
+      let source = corrections.row(row)
+      for index in 0..<corrections.columns { target[index] += source[index] }
+    }
+    return out
+  }
+
+  /// What the int8 codes of some rows leave out, [rows × width].
+  private func remainders(_ x: Matrix, _ indices: [Int32]) -> Matrix {
+    let out = rows(x, indices)
+    quantized(out.pointer, out.rows, width: out.columns) { codes, stride, scales, zeros in
+      for row in 0..<out.rows {
+        let values = out.row(row)
+        let (scale, zero) = (scales[row], zeros[row])
+        let codes = codes + row * stride
+        for column in 0..<out.columns {
+          values[column] -= scale * Float(Int32(codes[column]) - zero)
+        }
+      }
+    }
+    return out
+  }
+
+  /// Calls `body` with the codes of adjacent rows, their stride, scales and zeros.
+  private func quantized(
+    _ x: UnsafePointer<Float>, _ count: Int, width: Int,
+    _ body: (UnsafeMutablePointer<UInt8>, Int, UnsafePointer<Float>, UnsafePointer<Int32>) -> Void
+  ) {
+    let stride = (width + 3) / 4 * 4
+    let codes = workspace.matrix(rows: count, columns: stride / 4)
+    let scales = workspace.matrix(rows: 2, columns: count)
+    codes.pointer.withMemoryRebound(to: UInt8.self, capacity: count * stride) { codes in
+      scales.row(1).withMemoryRebound(to: Int32.self, capacity: count) { zeros in
+        retort_quantize_rows(level, codes, stride, scales.pointer, zeros, x, count, width, width)
+        body(codes, stride, UnsafePointer(scales.pointer), UnsafePointer(zeros))
       }
     }
   }

@@ -25,6 +25,13 @@ package protocol Operators {
   /// x Wᵀ + b: [n × inputs] → [n × outputs].
   func linear(_ x: Value, _ weights: LinearWeights) -> Value
 
+  /// What attention reads, queries, keys and values side by side: x Wᵀ + b, [n × d] → [n × 3d].
+  ///
+  /// `sinks` are rows that attention rests on, the first of every sequence: their values come near all
+  /// others, and so does what rounding does to them. The same as `linear(x, weights)`, which it is
+  /// unless an implementation rounds and can do better on few rows.
+  func attentionInputs(_ x: Value, _ weights: LinearWeights, sinks: [Int32]) -> Value
+
   /// The normalised sum of `x` and `residual`, same shape.
   func layerNorm(_ x: Value, residual: Value?, _ weights: LayerNormWeights) -> Value
 
@@ -89,6 +96,10 @@ extension Operators {
     attention(
       qkv, heads: heads, offsets: offsets,
       keys: zip(offsets, offsets.dropFirst()).map { $0.1 - $0.0 }, precision: .float32)
+  }
+
+  package func attentionInputs(_ x: Value, _ weights: LinearWeights, sinks: [Int32]) -> Value {
+    linear(x, weights)
   }
 
   package func project(

@@ -17,7 +17,8 @@ package final class PackedWeights: @unchecked Sendable {
   private let borrowed: [AnyObject]
 
   /// Packs `weight` [outputs × inputs] and `bias` [1 × outputs]; `level` decides whether bf16 is
-  /// multiplied as such.
+  /// multiplied as such and whether pairs of int8 codes are limited, as AVX2 must have them: what is
+  /// packed for AVX2 suits every level.
   package init(weight: Matrix, bias: Matrix, precision: Precision, level: retort_level) {
     precondition(bias.count == weight.rows, "a linear layer needs one bias per output")
     let (outputs, inputs) = (weight.rows, weight.columns)
@@ -57,7 +58,7 @@ package final class PackedWeights: @unchecked Sendable {
       let sums = memory(filled * 4).bindMemory(to: Int32.self, capacity: filled)
       retort_pack_int8(
         panels.bindMemory(to: Int8.self, capacity: bytes), scales, sums, weight.pointer, outputs,
-        inputs)
+        inputs, retort_limits_pairs(level))
       kernel.scales = UnsafePointer(scales)
       kernel.sums = UnsafePointer(sums)
       owned += [UnsafeMutableRawPointer(scales), UnsafeMutableRawPointer(sums)]
@@ -106,6 +107,21 @@ package final class PackedWeights: @unchecked Sendable {
   /// Outputs, filled up to whole panels: the length of bias, scales and sums.
   package static func filled(_ outputs: Int) -> Int {
     (outputs + Int(RETORT_PANEL) - 1) / Int(RETORT_PANEL) * Int(RETORT_PANEL)
+  }
+
+  /// The outputs of int8 panel `first` and those behind it, as a kernel sees them.
+  func panels(from first: Int) -> retort_weights {
+    precondition(format == .int8 && first * Int(RETORT_PANEL) <= outputs)
+    let skipped = first * Int(RETORT_PANEL)
+    var result = kernel
+    result.outputs = outputs - skipped
+    result.panels = kernel.panels.map {
+      $0 + Self.bytes(of: .int8, outputs: skipped, inputs: inputs)
+    }
+    result.bias = kernel.bias.map { $0 + skipped }
+    result.scales = kernel.scales.map { $0 + skipped }
+    result.sums = kernel.sums.map { $0 + skipped }
+    return result
   }
 
   /// The panels' bytes.

@@ -34,7 +34,10 @@ private final class Packed {
   let sums: Memory<Int32>
   let kernel: retort_weights
 
-  init(_ format: retort_format, _ weights: [Float], bias values: [Float], inputs: Int) {
+  init(
+    _ format: retort_format, _ weights: [Float], bias values: [Float], inputs: Int,
+    limitsPairs: Bool = true
+  ) {
     let outputs = values.count
     let filled = (outputs + 15) / 16 * 16
     panels = Memory(retort_panel_bytes(format, outputs, inputs), 0xff)
@@ -46,7 +49,7 @@ private final class Packed {
     case RETORT_FORMAT_INT8:
       retort_pack_int8(
         raw.assumingMemoryBound(to: Int8.self), scales.pointer, sums.pointer, weights, outputs,
-        inputs)
+        inputs, limitsPairs ? 1 : 0)
     case RETORT_FORMAT_BF16:
       retort_pack_bf16(raw.assumingMemoryBound(to: UInt16.self), weights, outputs, inputs)
     default: retort_pack_f32(raw.assumingMemoryBound(to: Float.self), weights, outputs, inputs)
@@ -83,11 +86,13 @@ private final class Packed {
   static let epilogues = [RETORT_IDENTITY, RETORT_GELU_ERF, RETORT_GELU_TANH]
 
   private func layer(
-    _ format: retort_format, _ generator: inout Seeded, inputs: Int, outputs: Int
+    _ format: retort_format, _ generator: inout Seeded, inputs: Int, outputs: Int,
+    limitsPairs: Bool = true
   ) -> (packed: Packed, weights: [Float], bias: [Float]) {
     let weights = generator.floats(inputs * outputs)
     let bias = generator.floats(outputs)
-    return (Packed(format, weights, bias: bias, inputs: inputs), weights, bias)
+    let packed = Packed(format, weights, bias: bias, inputs: inputs, limitsPairs: limitsPairs)
+    return (packed, weights, bias)
   }
 
   /// Codes, scales and zeros of rows.
@@ -171,11 +176,13 @@ private final class Packed {
     }
   }
 
-  @Test(arguments: levels)
-  func `int8 products are exact before the last rounding`(level: retort_level) {
+  @Test(arguments: levels, [false, true])
+  func `int8 products are exact before the last rounding`(level: retort_level, limitsPairs: Bool) {
+    if retort_limits_pairs(level) != 0, !limitsPairs { return }
     var generator = Seeded(33)
     for (rows, inputs, outputs) in Self.shapes {
-      let (packed, _, _) = layer(RETORT_FORMAT_INT8, &generator, inputs: inputs, outputs: outputs)
+      let (packed, _, _) = layer(
+        RETORT_FORMAT_INT8, &generator, inputs: inputs, outputs: outputs, limitsPairs: limitsPairs)
       let stride = (inputs + 3) / 4 * 4
       let x = generator.floats(rows * inputs)
       let q = quantized(level, x, rows: rows, columns: inputs)
@@ -207,7 +214,8 @@ private final class Packed {
       for swing in [Float(1), -1] {
         let weights = [Float](repeating: sign, count: inputs * 16)
         let packed = Packed(
-          RETORT_FORMAT_INT8, weights, bias: [Float](repeating: 0, count: 16), inputs: inputs)
+          RETORT_FORMAT_INT8, weights, bias: [Float](repeating: 0, count: 16), inputs: inputs,
+          limitsPairs: retort_limits_pairs(level) != 0)
         var x = [Float](repeating: swing, count: inputs)
         x[0] = -swing
         let q = quantized(level, x, rows: 1, columns: inputs)
@@ -221,6 +229,19 @@ private final class Packed {
         for value in out.values { #expect(abs(value - exact) <= abs(exact) * 0.01) }
       }
     }
+  }
+
+  @Test func `what is packed for AVX2 keeps pairs small, and nothing else does that need not`() {
+    #expect(retort_limits_pairs(RETORT_LEVEL_AVX2) != 0)
+    #expect(retort_limits_pairs(RETORT_LEVEL_SCALAR) == 0)
+    #expect(retort_limits_pairs(RETORT_LEVEL_NEON) == 0)
+    #expect((retort_limits_pairs(RETORT_LEVEL_AVX512) == 0) == retort_cpu_has_vnni())
+    // Two large weights of equal sign side by side cost half a bit only where they must.
+    let weights: [Float] = [1, 1, 0.5, -0.5]
+    let scales = [false, true].map {
+      Packed(RETORT_FORMAT_INT8, weights, bias: [0], inputs: 4, limitsPairs: $0).scales.values[0]
+    }
+    #expect(scales == [1 / 127, 2 / 128])
   }
 
   @Test func `int8 weights keep their promise about pairs and come back`() {

@@ -71,6 +71,52 @@ import Testing
     }
   }
 
+  @Test(arguments: [36, 48])
+  func `int8 reads the values of sinks finely and everything else as a linear layer does`(
+    width: Int
+  ) {
+    // Integers with one of 127 in each row are their own codes: what differs is the rounding of x.
+    var generator = Seeded(27)
+    var weights = generator.floats(3 * width * width).map { ($0 * 50).rounded() }
+    for output in 0..<3 * width {
+      weights[output * width] = 127
+      weights[output * width + 1] = 0
+    }
+    let weight = Matrix(rows: 3 * width, columns: width, values: weights)
+    let bias = random(1, 3 * width, seed: 28)
+    let layer = LinearWeights(weight: weight, bias: bias).packed(.int8)
+    let (x, sinks) = (random(70, width, seed: 29), [Int32(0), 33, 69])
+    let rounded = ops.linear(x, layer).values
+    let fine = ops.attentionInputs(x, layer, sinks: sinks).values
+    let exact = ops.linear(x, LinearWeights(weight: weight, bias: bias)).values
+    // What lies in one panel with the first values is read finely too.
+    let first = 2 * width / Int(RETORT_PANEL) * Int(RETORT_PANEL)
+    var (coarse, left) = (Float(0), Float(0))
+    for row in 0..<70 {
+      for column in 0..<3 * width {
+        let index = row * 3 * width + column
+        guard sinks.contains(Int32(row)), column >= first else {
+          #expect(fine[index] == rounded[index], "row \(row), column \(column)")
+          continue
+        }
+        coarse = max(coarse, abs(rounded[index] - exact[index]))
+        left = max(left, abs(fine[index] - exact[index]))
+      }
+    }
+    #expect(left < coarse / 50)
+    #expect(ops.attentionInputs(x, layer, sinks: []).values == rounded)
+    for precision in [Precision.float32, .bfloat16] {
+      let packed = LinearWeights(weight: weight, bias: bias).packed(precision)
+      let same = ops.attentionInputs(x, packed, sinks: sinks).values
+      #expect(same == ops.linear(x, packed).values)
+    }
+  }
+
+  @Test func `the sinks of a batch are the first rows of sequences that have one`() {
+    #expect(RaggedBatch([[1, 2], [], [3], []]).sinks == [0, 2])
+    #expect(RaggedBatch([]).sinks == [])
+  }
+
   /// Attention from the definition, one sequence and head at a time.
   private func reference(_ qkv: Matrix, heads: Int, offsets: [Int]) -> [Double] {
     let width = qkv.columns / 3

@@ -53,12 +53,17 @@ void retort_pack_columns_f32(float *panels, const float *x, size_t stride, size_
 void retort_pack_columns_bf16(retort_level level, uint16_t *panels, const float *x, size_t stride,
                               size_t outputs, size_t inputs);
 
-// int8 with one scale per output. Codes lie in ±127, and two codes of equal sign at inputs 2j and
-// 2j + 1 sum to at most 128 in magnitude: so 255·(a + b) fits 16 bits, and AVX2's pairwise
-// multiply-add of u8 × s8 is exact. The scale is the smallest that allows both, which costs less
-// precision than 7-bit weights: pairs of two large weights of equal sign are rare.
+// Whether the level's products need int8 weights of limited pairs: AVX2's pairwise multiply-add of
+// u8 × s8 saturates at 16 bits.
+int retort_limits_pairs(retort_level level);
+
+// int8 with one scale per output, codes within ±127. With `limits_pairs` two codes of equal sign at
+// inputs 2j and 2j + 1 sum to at most 128 in magnitude, so that 255·(a + b) fits 16 bits and every
+// level's sums are exact. The scale is the smallest that allows it: that costs less precision than
+// 7-bit weights, as pairs of two large weights of equal sign are rare, but a fifth more rounding
+// error than codes without the limit.
 void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float *weights,
-                      size_t outputs, size_t inputs);
+                      size_t outputs, size_t inputs, int limits_pairs);
 
 // Row r becomes codes 0...255 with x ≈ scales[r] × (code − zeros[r]); zero is always exact. Codes
 // are filled up to `stride` bytes, which must be a multiple of 4 and at least `columns`. An inf or
