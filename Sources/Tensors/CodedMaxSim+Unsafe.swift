@@ -14,7 +14,9 @@ package struct CodedMaxSim: Sendable {
   /// Packs a query, [tokens × width].
   package init(_ query: Matrix, level: retort_level = retort_level_in_use()) {
     self.query = PackedWeights(
-      weight: query, bias: Matrix(rows: 1, columns: query.rows), precision: .int8, level: level)
+      weight: query, bias: Matrix(rows: 1, columns: query.rows), precision: .int8,
+      // The limits of one level at all of them: scores are the same on every CPU.
+      level: RETORT_LEVEL_AVX2)
     self.level = level
   }
 
