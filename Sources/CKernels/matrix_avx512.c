@@ -13,6 +13,7 @@
 #define NAME(x) avx512_##x
 #define ROWS 8
 #define PANELS 3
+#define PREFETCHES
 #define TARGET_INT8 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 #define DOT4(sum, codes, weights) \
   (avx512_integers)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(codes), (__m512i)(weights))

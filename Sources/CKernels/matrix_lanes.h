@@ -90,12 +90,25 @@ INLINE void NAME(store_tile)(float *out, size_t stride, vector values[ROWS][WIDT
 
 // MARK: f32
 
+#ifdef PREFETCHES
+// The panel that a tile asks for while it computes, a line a step: the tiles of one group of panels ask
+// for those of the next, and at the end for the first ones, with which the next rows begin. Weights that
+// lie in the third-level cache are then in the second when their turn comes. A null address asks for
+// nothing.
+#define AHEAD(panels, row, panel) ((panel + panels + row / ROWS % PANELS) % total)
+#define FETCH(address, step) if (address) __builtin_prefetch(address + (step), 0, 2)
+#else
+#define AHEAD(panels, row, panel) 0
+#define FETCH(address, step) (void)(address)
+#endif
+
 INLINE void NAME(sums_f32)(vector sums[ROWS][WIDTH], const int rows, const int panels,
                            const float *x, size_t x_stride, const float *weights, size_t panel,
-                           size_t depth) {
+                           size_t depth, const char *ahead) {
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (vector){0};
   for (size_t k = 0; k < depth; k++) {
+    FETCH(ahead, k * RETORT_PANEL * sizeof(float));
     vector w[WIDTH];
     UNROLL for (int p = 0; p < panels; p++)
       UNROLL for (int c = 0; c < PARTS; c++)
@@ -111,11 +124,12 @@ INLINE void NAME(sums_f32)(vector sums[ROWS][WIDTH], const int rows, const int p
 
 INLINE void NAME(tile_f32)(const int rows, const int panels, float *out, size_t out_stride,
                            const float *x, size_t x_stride, const retort_weights *weights,
-                           size_t first, retort_epilogue epilogue) {
+                           size_t first, size_t next, retort_epilogue epilogue) {
   vector sums[ROWS][WIDTH];
   size_t depth = weights->inputs, panel = depth * RETORT_PANEL;
-  NAME(sums_f32)(sums, rows, panels, x, x_stride, (const float *)weights->panels + first * panel,
-                 panel, depth);
+  const float *from = weights->panels;
+  NAME(sums_f32)(sums, rows, panels, x, x_stride, from + first * panel, panel, depth,
+                 (const char *)(from + next * panel));
   size_t column = first * RETORT_PANEL, left = weights->outputs - column;
   UNROLL for (int c = 0; c < panels * PARTS; c++) {
     vector bias = NAME(load)(weights->bias + column + (size_t)c * LANES);
@@ -173,7 +187,7 @@ static TARGET void NAME(product_f32)(float *out, size_t out_stride, const float 
   size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
 #define TILE(count, panels, row, panel)                                                   \
   NAME(tile_f32)(count, panels, out + row * out_stride, out_stride, x + row * x_stride,   \
-                 x_stride, weights, panel, epilogue)
+                 x_stride, weights, panel, AHEAD(panels, row, panel), epilogue)
   TILES(TILE, total)
 #undef TILE
 }
@@ -309,7 +323,8 @@ static TARGET void NAME(quantize_rows)(uint8_t *codes, size_t stride, float *sca
 // With `small` no code is above 127.
 INLINE_INT8 void NAME(sums_int8)(integers sums[ROWS][WIDTH], const int rows, const int panels,
                                  const int small, const uint8_t *codes, size_t stride,
-                                 const retort_weights *weights, size_t first) {
+                                 const retort_weights *weights, size_t first,
+                                 const char *ahead) {
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (integers){0};
   size_t depth = (weights->inputs + 3) / 4 * 4, panel = depth * RETORT_PANEL;
@@ -335,6 +350,7 @@ INLINE_INT8 void NAME(sums_int8)(integers sums[ROWS][WIDTH], const int rows, con
   }
 #endif
   for (; k < depth; k += 4) {
+    FETCH(ahead, k * RETORT_PANEL);
     integers w[WIDTH];
     UNROLL for (int p = 0; p < panels; p++)
       UNROLL for (int c = 0; c < PARTS; c++)
@@ -353,9 +369,11 @@ INLINE_INT8 void NAME(sums_int8)(integers sums[ROWS][WIDTH], const int rows, con
 INLINE_INT8 void NAME(tile_int8)(const int rows, const int panels, float *out, size_t out_stride,
                                  const uint8_t *codes, size_t stride, const float *scales,
                                  const int32_t *zeros, const retort_weights *weights, size_t first,
-                                 retort_epilogue epilogue) {
+                                 size_t next, retort_epilogue epilogue) {
   integers sums[ROWS][WIDTH];
-  NAME(sums_int8)(sums, rows, panels, 0, codes, stride, weights, first);
+  size_t panel = (weights->inputs + 3) / 4 * 4 * RETORT_PANEL;
+  NAME(sums_int8)(sums, rows, panels, 0, codes, stride, weights, first,
+                  (const char *)weights->panels + next * panel);
   size_t column = first * RETORT_PANEL, left = weights->outputs - column;
   out += column;
   vector values[ROWS][WIDTH];
@@ -381,7 +399,8 @@ static TARGET_INT8 void NAME(product_int8)(float *out, size_t out_stride, const 
   size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
 #define TILE(count, panels, row, panel)                                                       \
   NAME(tile_int8)(count, panels, out + row * out_stride, out_stride, codes + row * stride,    \
-                  stride, scales + row, zeros + row, weights, panel, epilogue)
+                  stride, scales + row, zeros + row, weights, panel, AHEAD(panels, row, panel),   \
+                  epilogue)
   TILES(TILE, total)
 #undef TILE
 }
@@ -394,13 +413,15 @@ static TARGET_INT8 void NAME(product_int8)(float *out, size_t out_stride, const 
 
 INLINE_BF16 void NAME(tile_bf16)(const int rows, const int panels, float *out, size_t out_stride,
                                  const uint16_t *x, size_t stride, const retort_weights *weights,
-                                 size_t first, retort_epilogue epilogue) {
+                                 size_t first, size_t next, retort_epilogue epilogue) {
   vector sums[ROWS][WIDTH];
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] = (vector){0};
   size_t depth = (weights->inputs + 1) / 2 * 2, panel = depth * RETORT_PANEL;
   const uint16_t *from = (const uint16_t *)weights->panels + first * panel;
+  const char *ahead = (const char *)((const uint16_t *)weights->panels + next * panel);
   for (size_t k = 0; k < depth; k += 2) {
+    FETCH(ahead, k * RETORT_PANEL * sizeof(uint16_t));
     integers w[WIDTH];
     UNROLL for (int p = 0; p < panels; p++)
       UNROLL for (int c = 0; c < PARTS; c++)
@@ -431,7 +452,7 @@ static TARGET_BF16 void NAME(product_bf16)(float *out, size_t out_stride, const 
   size_t total = (weights->outputs + RETORT_PANEL - 1) / RETORT_PANEL;
 #define TILE(count, panels, row, panel)                                                       \
   NAME(tile_bf16)(count, panels, out + row * out_stride, out_stride, x + row * stride, stride, \
-                  weights, panel, epilogue)
+                  weights, panel, AHEAD(panels, row, panel), epilogue)
   TILES(TILE, total)
 #undef TILE
 }
@@ -508,7 +529,7 @@ INLINE void NAME(tile_scores)(const int rows, const int panels, float *scores, s
                               size_t first) {
   vector sums[ROWS][WIDTH];
   size_t panel = size * RETORT_PANEL;
-  NAME(sums_f32)(sums, rows, panels, queries, stride, keys + first * panel, panel, size);
+  NAME(sums_f32)(sums, rows, panels, queries, stride, keys + first * panel, panel, size, 0);
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++)
       NAME(store)(scores + (size_t)r * scores_stride + first * RETORT_PANEL + (size_t)c * LANES,
@@ -521,7 +542,7 @@ INLINE void NAME(tile_mix)(const int rows, const int panels, float *out, size_t 
                            const float *values, size_t length, size_t size, size_t first) {
   vector sums[ROWS][WIDTH];
   size_t panel = length * RETORT_PANEL, column = first * RETORT_PANEL;
-  NAME(sums_f32)(sums, rows, panels, weights, stride, values + first * panel, panel, length);
+  NAME(sums_f32)(sums, rows, panels, weights, stride, values + first * panel, panel, length, 0);
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int c = 0; c < panels * PARTS; c++) sums[r][c] *= inverse[r];
   NAME(store_tile)(out + column, out_stride, sums, rows, panels, size - column);
@@ -586,7 +607,7 @@ INLINE void NAME(tile_max)(const int rows, const int panels, float *best, const 
   vector sums[ROWS][WIDTH];
   size_t panel = query->inputs * RETORT_PANEL;
   NAME(sums_f32)(sums, rows, panels, x, x_stride, (const float *)query->panels + first * panel,
-                 panel, query->inputs);
+                 panel, query->inputs, 0);
   best += first * RETORT_PANEL;
   UNROLL for (int c = 0; c < panels * PARTS; c++) {
     vector highest = NAME(load)(best + (size_t)c * LANES);
@@ -612,7 +633,7 @@ INLINE_INT8 void NAME(tile_max_codes)(const int rows, const int panels, const in
                                       const float *scales, const int32_t *zeros,
                                       const retort_weights *query, size_t first) {
   integers sums[ROWS][WIDTH];
-  NAME(sums_int8)(sums, rows, panels, small, codes, stride, query, first);
+  NAME(sums_int8)(sums, rows, panels, small, codes, stride, query, first, 0);
   size_t column = first * RETORT_PANEL;
   UNROLL for (int c = 0; c < panels * PARTS; c++) {
     size_t at = column + (size_t)c * LANES;
