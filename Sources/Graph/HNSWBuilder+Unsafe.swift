@@ -102,13 +102,13 @@ package struct HNSWBuilder: @unchecked Sendable {
     guard vectors.count >= HNSWParameters.fewestCodes,
       HNSWParameters.codedDimensions.contains(vectors.dimension)
     else { return (plain, nil) }
+    let blocks = parameters.codeBlocks(dimension: vectors.dimension)
     let axes = try PrincipalAxes(
-      vectors, count: min(vectors.dimension, parameters.codeBlocks * 128), seed: parameters.seed,
+      vectors, count: min(vectors.dimension, blocks * 128), seed: parameters.seed,
       threads: threads)
     guard
       let book = try CodeBook.train(
-        vectors, axes, metric: parameters.metric, blocks: parameters.codeBlocks,
-        seed: parameters.seed)
+        vectors, axes, metric: parameters.metric, blocks: blocks, seed: parameters.seed)
     else { return (plain, nil) }
     let nodes = try LocalityOrder.order(vectors, along: axes, threads: threads)
     return (

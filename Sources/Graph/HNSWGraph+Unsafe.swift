@@ -35,8 +35,8 @@ package struct HNSWParameters: Sendable, Equatable {
   package var seed: UInt64
   /// What nearness means.
   package var metric: GraphMetric
-  /// Bytes of a vector's code, in blocks of 32.
-  package var codeBlocks = 3
+  /// Bytes of a vector's code, in blocks of 32; nil: what suits the vectors.
+  package var codeBlocks: Int?
   /// Vectors below which codes are not worth learning.
   package static let fewestCodes = 1024
   /// Dimensions that vectors are coded at.
@@ -51,6 +51,12 @@ package struct HNSWParameters: Sendable, Equatable {
     self.seed = seed
     self.metric = metric
   }
+
+  /// Bytes of the code of a vector of `dimension` components, in blocks of 32.
+  ///
+  /// Unless told otherwise, 96 bytes, which is two bits a component of 384; up to 160 components 64, with
+  /// which walks over 500,000 × 128 are a tenth faster at equal recall.
+  package func codeBlocks(dimension: Int) -> Int { codeBlocks ?? (dimension <= 160 ? 2 : 3) }
 
   /// Links a node keeps at most on `layer`.
   package func maximumDegree(layer: Int) -> Int { layer == 0 ? 2 * m : m }

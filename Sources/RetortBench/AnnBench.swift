@@ -23,7 +23,8 @@ struct AnnBench: ParsableCommand {
   @Option(help: "ip or l2.") var metric = "ip"
   @Option(help: "Links a node makes.") var m = 16
   @Option(help: "Candidates kept while a node looks for its neighbours.") var efConstruction = 200
-  @Option(help: "Blocks of 32 bytes of a vector's code.") var codeBlocks = 3
+  @Option(help: "Blocks of 32 bytes of a vector's code (default: by the dimension).")
+  var codeBlocks: Int?
   @Option(help: "Threads that build.") var threads = 2
   @Option(help: "When searching: bytes of memory that the data may take (default: no limit).")
   var memoryLimit: Int?
