@@ -47,9 +47,9 @@ extension InferenceOperators {
     }
   }
 
-  /// Half of the error of int8 encoders comes from the values of [CLS], on which a third of the
-  /// attention rests (all-MiniLM-L6-v2, layers 2 to 5): they are computed from the rows' codes and
-  /// from codes of what those leave out.
+  /// A third of the error of int8 encoders comes from the values of [CLS], on which a third of the
+  /// attention rests (all-MiniLM-L6-v2, from the second layer on): they are computed from the rows'
+  /// codes and from codes of what those leave out.
   package func attentionInputs(_ x: Matrix, _ weights: LinearWeights, sinks: [Int32]) -> Matrix {
     let out = linear(x, weights)
     guard case .packed(let packed) = weights.form, packed.format == .int8, !sinks.isEmpty else {
