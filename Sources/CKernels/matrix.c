@@ -101,12 +101,12 @@ static int8_t code(float weight, float inverse) {
 
 static int too_large(int a, int b) { return a + b > pair_limit || a + b < -pair_limit; }
 
-int retort_limits_pairs(retort_level level) {
+bool retort_limits_pairs(retort_level level) {
   return level == RETORT_LEVEL_AVX2 || (level == RETORT_LEVEL_AVX512 && !retort_cpu_has_vnni());
 }
 
 void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float *weights,
-                      size_t outputs, size_t inputs, int limits_pairs) {
+                      size_t outputs, size_t inputs, bool limits_pairs) {
   memset(panels, 0, retort_panel_bytes(RETORT_FORMAT_INT8, outputs, inputs));
   size_t filled = (outputs + RETORT_PANEL - 1) / RETORT_PANEL * RETORT_PANEL;
   for (size_t o = outputs; o < filled; o++) {

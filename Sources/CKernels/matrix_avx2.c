@@ -13,7 +13,7 @@
 #define ROWS 6
 #define PANELS 1
 #define TARGET_INT8 TARGET
-// Pairs of products fit 16 bits because retort_pack_int8 sees to it.
+// Pairs of products fit 16 bits because retort_pack_int8 sees to it (`limits_pairs`).
 #define DOT4(sum, codes, weights)                                                              \
   (sum + (avx2_integers)_mm256_madd_epi16(                                                     \
              _mm256_maddubs_epi16((__m256i)(codes), (__m256i)(weights)), _mm256_set1_epi16(1)))

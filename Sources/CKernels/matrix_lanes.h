@@ -5,6 +5,7 @@
 //   TARGET_INT8, DOT4(sum, codes, weights)   four products per 32-bit lane, if it has them
 //   DOT8(sum, codes, weights, more codes, more weights)   twice four of codes up to 127, if that
 //                          takes less than two of DOT4
+//   PREFETCHES             if tiles are to ask for the weights that are next
 // Deliberately no include guard.
 
 #define KEEP_LANES
@@ -96,7 +97,10 @@ INLINE void NAME(store_tile)(float *out, size_t stride, vector values[ROWS][WIDT
 // lie in the third-level cache are then in the second when their turn comes. A null address asks for
 // nothing.
 #define AHEAD(panels, row, panel) ((panel + panels + row / ROWS % PANELS) % total)
-#define FETCH(address, step) if (address) __builtin_prefetch(address + (step), 0, 2)
+#define FETCH(address, step)                                  \
+  do {                                                        \
+    if (address) __builtin_prefetch(address + (step), 0, 2);  \
+  } while (0)
 #else
 #define AHEAD(panels, row, panel) 0
 #define FETCH(address, step) (void)(address)

@@ -51,8 +51,12 @@ package struct CodeBook: Sendable {
 
   /// Bytes a record.
   package var stride: Int {
-    Int(RETORT_CODES_HEADER) + (blocks.wide + blocks.middle + blocks.narrow) * 32
-      + (metric == .innerProduct ? 0 : 4)
+    Self.stride(blocks: blocks.wide + blocks.middle + blocks.narrow, metric: metric)
+  }
+
+  /// Bytes a record of `blocks` blocks of 32 bytes.
+  package static func stride(blocks: Int, metric: GraphMetric) -> Int {
+    Int(RETORT_CODES_HEADER) + blocks * 32 + (metric == .innerProduct ? 0 : 4)
   }
 
   /// Where the bias lies in a record; nil where there is none.

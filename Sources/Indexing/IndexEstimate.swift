@@ -62,7 +62,8 @@ public struct IndexEstimate: Sendable, Codable, Equatable {
     let isCoded =
       passages >= HNSWParameters.fewestCodes
       && HNSWParameters.codedDimensions.contains(dimension)
-    let code = isCoded ? 100.0 : 0
+    let codeBlocks = HNSWParameters().codeBlocks(dimension: dimension)
+    let code = isCoded ? Double(CodeBook.stride(blocks: codeBlocks, metric: .innerProduct)) : 0
 
     vectors = passages * dimension * 4 + Self.header
     // 11 to 12.5 of 16.6 bits on 100,000 nodes; nodes of upper layers are a share of 1/(m − 1).

@@ -47,9 +47,12 @@ extension InferenceOperators {
     }
   }
 
+  /// What attention reads, with values of `sinks` as of sixteen bits where the product is int8.
+  ///
   /// A third of the error of int8 encoders comes from the values of [CLS], on which a third of the
   /// attention rests (all-MiniLM-L6-v2, from the second layer on): they are computed from the rows'
-  /// codes and from codes of what those leave out.
+  /// codes and from codes of what those leave out. Outputs that share a panel with the first value
+  /// become finer, too.
   package func attentionInputs(_ x: Matrix, _ weights: LinearWeights, sinks: [Int32]) -> Matrix {
     let out = linear(x, weights)
     guard case .packed(let packed) = weights.form, packed.format == .int8, !sinks.isEmpty else {

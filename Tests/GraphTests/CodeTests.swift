@@ -69,9 +69,19 @@ import Testing
     }
   }
 
+  @Test func `short vectors get shorter codes unless told otherwise`() {
+    var parameters = HNSWParameters()
+    #expect([32, 160, 161, 4096].map { parameters.codeBlocks(dimension: $0) } == [2, 2, 3, 3])
+    parameters.codeBlocks = 4
+    #expect(parameters.codeBlocks(dimension: 32) == 4)
+    #expect(CodeBook.stride(blocks: 2, metric: .innerProduct) == 68)
+    #expect(CodeBook.stride(blocks: 3, metric: .euclidean) == 104)
+  }
+
   /// Flat, steep and ragged spectra; 384 independent components are the hardest there is.
   @Test(arguments: [
     (33, 0.0, 0.97), (100, 0, 0.97), (384, 0, 0.9), (384, 1, 0.97), (130, 0.7, 0.97),
+    (160, 0, 0.97),
   ])
   func `the exact ten best are among the forty best by codes`(
     dimension: Int, decay: Double, least: Double
@@ -87,7 +97,8 @@ import Testing
     let axes = try PrincipalAxes(vectors, count: min(dimension, 384), seed: 1, threads: 2)
     let book = try #require(
       try CodeBook.train(
-        vectors, axes, metric: .innerProduct, blocks: 3, seed: 1))
+        vectors, axes, metric: .innerProduct,
+        blocks: HNSWParameters().codeBlocks(dimension: dimension), seed: 1))
     let nodes = (0..<UInt32(count)).map { $0 }
     let codes = try CodeSet(
       vectors, nodes: nodes, book: book, threads: 2)

@@ -49,7 +49,7 @@ private final class Packed {
     case RETORT_FORMAT_INT8:
       retort_pack_int8(
         raw.assumingMemoryBound(to: Int8.self), scales.pointer, sums.pointer, weights, outputs,
-        inputs, limitsPairs ? 1 : 0)
+        inputs, limitsPairs)
     case RETORT_FORMAT_BF16:
       retort_pack_bf16(raw.assumingMemoryBound(to: UInt16.self), weights, outputs, inputs)
     default: retort_pack_f32(raw.assumingMemoryBound(to: Float.self), weights, outputs, inputs)
@@ -178,7 +178,7 @@ private final class Packed {
 
   @Test(arguments: levels, [false, true])
   func `int8 products are exact before the last rounding`(level: retort_level, limitsPairs: Bool) {
-    if retort_limits_pairs(level) != 0, !limitsPairs { return }
+    if retort_limits_pairs(level), !limitsPairs { return }
     var generator = Seeded(33)
     for (rows, inputs, outputs) in Self.shapes {
       let (packed, _, _) = layer(
@@ -215,7 +215,7 @@ private final class Packed {
         let weights = [Float](repeating: sign, count: inputs * 16)
         let packed = Packed(
           RETORT_FORMAT_INT8, weights, bias: [Float](repeating: 0, count: 16), inputs: inputs,
-          limitsPairs: retort_limits_pairs(level) != 0)
+          limitsPairs: retort_limits_pairs(level))
         var x = [Float](repeating: swing, count: inputs)
         x[0] = -swing
         let q = quantized(level, x, rows: 1, columns: inputs)
@@ -232,11 +232,11 @@ private final class Packed {
   }
 
   @Test func `what is packed for AVX2 keeps pairs small, and nothing else does that need not`() {
-    #expect(retort_limits_pairs(RETORT_LEVEL_AVX2) != 0)
-    #expect(retort_limits_pairs(RETORT_LEVEL_SCALAR) == 0)
-    #expect(retort_limits_pairs(RETORT_LEVEL_NEON) == 0)
-    #expect((retort_limits_pairs(RETORT_LEVEL_AVX512) == 0) == retort_cpu_has_vnni())
-    // Two large weights of equal sign side by side cost half a bit only where they must.
+    #expect(retort_limits_pairs(RETORT_LEVEL_AVX2))
+    #expect(!retort_limits_pairs(RETORT_LEVEL_SCALAR))
+    #expect(!retort_limits_pairs(RETORT_LEVEL_NEON))
+    #expect(retort_limits_pairs(RETORT_LEVEL_AVX512) != retort_cpu_has_vnni())
+    // Two large weights of equal sign side by side cost a bit only where they must.
     let weights: [Float] = [1, 1, 0.5, -0.5]
     let scales = [false, true].map {
       Packed(RETORT_FORMAT_INT8, weights, bias: [0], inputs: 4, limitsPairs: $0).scales.values[0]

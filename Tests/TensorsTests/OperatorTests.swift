@@ -71,10 +71,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [36, 48])
+  @Test(arguments: [36, 48], ActivationKernelTests.levels)
   func `int8 reads the values of sinks finely and everything else as a linear layer does`(
-    width: Int
+    width: Int, level: retort_level
   ) {
+    let ops = InferenceOperators(workspace: Workspace(), level: level)
     // Integers with one of 127 in each row are their own codes: what differs is the rounding of x.
     var generator = Seeded(27)
     var weights = generator.floats(3 * width * width).map { ($0 * 50).rounded() }
@@ -84,7 +85,7 @@ import Testing
     }
     let weight = Matrix(rows: 3 * width, columns: width, values: weights)
     let bias = random(1, 3 * width, seed: 28)
-    let layer = LinearWeights(weight: weight, bias: bias).packed(.int8)
+    let layer = LinearWeights(weight: weight, bias: bias).packed(.int8, level: level)
     let (x, sinks) = (random(70, width, seed: 29), [Int32(0), 33, 69])
     let rounded = ops.linear(x, layer).values
     let fine = ops.attentionInputs(x, layer, sinks: sinks).values
@@ -106,7 +107,7 @@ import Testing
     #expect(left < coarse / 50)
     #expect(ops.attentionInputs(x, layer, sinks: []).values == rounded)
     for precision in [Precision.float32, .bfloat16] {
-      let packed = LinearWeights(weight: weight, bias: bias).packed(precision)
+      let packed = LinearWeights(weight: weight, bias: bias).packed(precision, level: level)
       let same = ops.attentionInputs(x, packed, sinks: sinks).values
       #expect(same == ops.linear(x, packed).values)
     }

@@ -55,7 +55,7 @@ void retort_pack_columns_bf16(retort_level level, uint16_t *panels, const float 
 
 // Whether the level's products need int8 weights of limited pairs: AVX2's pairwise multiply-add of
 // u8 × s8 saturates at 16 bits.
-int retort_limits_pairs(retort_level level);
+bool retort_limits_pairs(retort_level level);
 
 // int8 with one scale per output, codes within ±127. With `limits_pairs` two codes of equal sign at
 // inputs 2j and 2j + 1 sum to at most 128 in magnitude, so that 255·(a + b) fits 16 bits and every
@@ -63,7 +63,7 @@ int retort_limits_pairs(retort_level level);
 // 7-bit weights, as pairs of two large weights of equal sign are rare, but a fifth more rounding
 // error than codes without the limit.
 void retort_pack_int8(int8_t *panels, float *scales, int32_t *sums, const float *weights,
-                      size_t outputs, size_t inputs, int limits_pairs);
+                      size_t outputs, size_t inputs, bool limits_pairs);
 
 // Row r becomes codes 0...255 with x ≈ scales[r] × (code − zeros[r]); zero is always exact. Codes
 // are filled up to `stride` bytes, which must be a multiple of 4 and at least `columns`. An inf or
@@ -73,7 +73,8 @@ void retort_quantize_rows(retort_level level, uint8_t *codes, size_t stride, flo
                           size_t x_stride);
 
 // out[r][o] = f(scales[r] · weights.scales[o] · Σ (code − zero)·weight + bias[o]). The sum is exact,
-// so every instruction set gives the same one. GELU is within 2e-5 here and in products of bf16. Strides
+// so every instruction set gives the same one; where retort_limits_pairs, of weights packed with that limit
+// alone, for others it saturates. GELU is within 2e-5 here and in products of bf16. Strides
 // in elements; `stride` as above.
 void retort_product_int8(retort_level level, float *out, size_t out_stride, const uint8_t *codes,
                          size_t stride, const float *scales, const int32_t *zeros, size_t rows,
@@ -128,7 +129,8 @@ void retort_max_sim(retort_level level, float *scores, const retort_weights *que
                     size_t x_stride, const size_t *offsets, size_t passages, float *best);
 
 // The same over rows of codes, x = scales[j] · (code − zeros[j]), and a query packed by
-// retort_pack_int8. The integer sums are exact, so every instruction set gives nearly the same.
+// retort_pack_int8 with the limit of pairs. The integer sums are exact, so every instruction set gives
+// nearly the same.
 // `is_small` says that no code is above 127: that is faster with AVX2.
 void retort_max_sim_int8(retort_level level, float *scores, const retort_weights *query,
                          const uint8_t *codes, size_t stride, const float *scales,
