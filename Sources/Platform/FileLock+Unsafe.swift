@@ -36,7 +36,12 @@ package final class FileLock {
 
   /// Gives the lock back; harmless when called twice.
   package func release() {
-    if descriptor >= 0 { close(descriptor) }
+    if descriptor >= 0 {
+      // A process that another thread is starting has a copy until it runs its program: closing alone
+      // would leave the lock to it so long.
+      flock(descriptor, LOCK_UN)
+      close(descriptor)
+    }
     descriptor = -1
   }
 

@@ -153,6 +153,25 @@ import Testing
     }
   }
 
+  #if os(Linux)
+    @Test func `a lock is given back whole while a process that is being started has a copy`()
+      throws
+    {
+      let path = folder.path + "/copied.lock"
+      let lock = try FileLock(path: path)
+      let own = try #require(
+        (0..<4096 as Range<Int32>).first {
+          (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))
+            == path
+        })
+      let copy = dup(own)
+      defer { close(copy) }
+      lock.release()
+      let next = try FileLock(path: path)
+      next.release()
+    }
+  #endif
+
   @Test func `a lock excludes until it is given back, also when its file was removed`() throws {
     let path = folder.path + "/lock"
     let lock = try FileLock(path: path)
