@@ -55,7 +55,7 @@ package struct HNSWParameters: Sendable, Equatable {
   /// Bytes of the code of a vector of `dimension` components, in blocks of 32.
   ///
   /// Unless told otherwise, 96 bytes, which is two bits a component of 384; up to 160 components 64, with
-  /// which walks over 500,000 × 128 are a tenth faster at equal recall.
+  /// which walks over 500,000 × 128 are 8 % faster at recall@10 0.95.
   package func codeBlocks(dimension: Int) -> Int { codeBlocks ?? (dimension <= 160 ? 2 : 3) }
 
   /// Links a node keeps at most on `layer`.

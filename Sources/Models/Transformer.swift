@@ -25,9 +25,8 @@ extension TransformerLayer {
     rows: [Int32]? = nil
   ) -> Ops.Value {
     var attended = ops.attention(
-      ops.attentionInputs(x, attention, sinks: batch.sinks), heads: heads, offsets: batch.offsets,
-      keys: batch.keys,
-      precision: attention.precision)
+      ops.attentionInputs(x, attention, offsets: batch.offsets), heads: heads,
+      offsets: batch.offsets, keys: batch.keys, precision: attention.precision)
     var residual = x
     if let rows {
       attended = ops.rows(attended, rows)

@@ -47,26 +47,25 @@ extension InferenceOperators {
     }
   }
 
-  /// What attention reads, with values of `sinks` as of sixteen bits where the product is int8.
+  /// What attention reads, with values of first rows as of sixteen bits where the product is int8.
   ///
   /// A third of the error of int8 encoders comes from the values of [CLS], on which a third of the
   /// attention rests (all-MiniLM-L6-v2, from the second layer on): they are computed from the rows'
   /// codes and from codes of what those leave out. Outputs that share a panel with the first value
   /// become finer, too.
-  package func attentionInputs(_ x: Matrix, _ weights: LinearWeights, sinks: [Int32]) -> Matrix {
+  package func attentionInputs(_ x: Matrix, _ weights: LinearWeights, offsets: [Int]) -> Matrix {
     let out = linear(x, weights)
-    guard case .packed(let packed) = weights.form, packed.format == .int8, !sinks.isEmpty else {
+    guard case .packed(let packed) = weights.form, packed.format == .int8, x.rows > 0 else {
       return out
     }
     let first = packed.outputs / 3 * 2 / Int(RETORT_PANEL)
-    let remainders = self.remainders(x, sinks)
-    let values = packed.panels(from: first)
     let column = first * Int(RETORT_PANEL)
-    let corrections = workspace.matrix(rows: sinks.count, columns: values.outputs)
-    let zeros = workspace.matrix(rows: 1, columns: PackedWeights.filled(values.outputs))
+    var kernel = packed.panels(from: first)
+    let zeros = workspace.matrix(rows: 1, columns: PackedWeights.filled(kernel.outputs))
     zeros.pointer.update(repeating: 0, count: zeros.count)
-    var kernel = values
     kernel.bias = UnsafePointer(zeros.pointer)
+    let remainders = self.remainders(x, offsets)
+    let corrections = workspace.matrix(rows: remainders.rows, columns: kernel.outputs)
     // What takes its memory from the same workspace must not be given theirs.
     withExtendedLifetime((remainders, zeros)) {
       quantized(remainders.pointer, remainders.rows, width: remainders.columns) {
@@ -75,17 +74,25 @@ extension InferenceOperators {
           &kernel, RETORT_IDENTITY)
       }
     }
-    for (row, sink) in sinks.enumerated() {
-      let target = out.row(Int(sink)) + column
-      let source = corrections.row(row)
+    for sequence in 0..<corrections.rows where offsets[sequence] < offsets[sequence + 1] {
+      let target = out.row(offsets[sequence]) + column
+      let source = corrections.row(sequence)
       for index in 0..<corrections.columns { target[index] += source[index] }
     }
     return out
   }
 
-  /// What the int8 codes of some rows leave out, [rows × width].
-  private func remainders(_ x: Matrix, _ indices: [Int32]) -> Matrix {
-    let out = rows(x, indices)
+  /// What the int8 codes of the first row of every sequence leave out, [sequences × width]; zero for an
+  /// empty one.
+  private func remainders(_ x: Matrix, _ offsets: [Int]) -> Matrix {
+    let out = workspace.matrix(rows: offsets.count - 1, columns: x.columns)
+    for sequence in 0..<out.rows {
+      if offsets[sequence] < offsets[sequence + 1] {
+        out.copyRow(offsets[sequence], of: x, to: sequence)
+      } else {
+        out.row(sequence).update(repeating: 0, count: out.columns)
+      }
+    }
     quantized(out.pointer, out.rows, width: out.columns) { codes, stride, scales, zeros in
       for row in 0..<out.rows {
         let values = out.row(row)

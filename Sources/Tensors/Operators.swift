@@ -27,10 +27,10 @@ package protocol Operators {
 
   /// What attention reads, queries, keys and values side by side: x Wᵀ + b, [n × d] → [n × 3d].
   ///
-  /// `sinks` are rows that attention rests on, the first of every sequence: their values come near all
-  /// others, and so does what rounding does to them. The same as `linear(x, weights)`, which it is
-  /// unless an implementation rounds and can do better on few rows.
-  func attentionInputs(_ x: Value, _ weights: LinearWeights, sinks: [Int32]) -> Value
+  /// Much of the attention rests on the first row of every sequence: its values come into all others,
+  /// and so does what rounding does to them. The same as `linear(x, weights)`, which it is unless an
+  /// implementation rounds and can do better on these rows.
+  func attentionInputs(_ x: Value, _ weights: LinearWeights, offsets: [Int]) -> Value
 
   /// The normalised sum of `x` and `residual`, same shape.
   func layerNorm(_ x: Value, residual: Value?, _ weights: LayerNormWeights) -> Value
@@ -98,7 +98,7 @@ extension Operators {
       keys: zip(offsets, offsets.dropFirst()).map { $0.1 - $0.0 }, precision: .float32)
   }
 
-  package func attentionInputs(_ x: Value, _ weights: LinearWeights, sinks: [Int32]) -> Value {
+  package func attentionInputs(_ x: Value, _ weights: LinearWeights, offsets: [Int]) -> Value {
     linear(x, weights)
   }
 

@@ -45,10 +45,6 @@ package struct RaggedBatch: Sendable {
 
   /// The first row of every sequence ([CLS]); every sequence must have one.
   package var firstRows: [Int32] { offsets.dropLast().map(Int32.init) }
-  /// The first row of every sequence that has one: trained encoders rest much of their attention there.
-  package var sinks: [Int32] {
-    zip(offsets, offsets.dropFirst()).compactMap { $0.0 < $0.1 ? Int32($0.0) : nil }
-  }
 }
 
 /// How many sequences run together: a plan that depends on lengths alone, never on threads.

@@ -72,7 +72,7 @@ import Testing
   }
 
   @Test(arguments: [36, 48], ActivationKernelTests.levels)
-  func `int8 reads the values of sinks finely and everything else as a linear layer does`(
+  func `int8 reads the values of first rows finely and everything else as a linear layer does`(
     width: Int, level: retort_level
   ) {
     let ops = InferenceOperators(workspace: Workspace(), level: level)
@@ -86,9 +86,10 @@ import Testing
     let weight = Matrix(rows: 3 * width, columns: width, values: weights)
     let bias = random(1, 3 * width, seed: 28)
     let layer = LinearWeights(weight: weight, bias: bias).packed(.int8, level: level)
-    let (x, sinks) = (random(70, width, seed: 29), [Int32(0), 33, 69])
+    // Sequences of 33, none, 36 and one.
+    let (x, offsets) = (random(70, width, seed: 29), [0, 33, 33, 69, 70])
     let rounded = ops.linear(x, layer).values
-    let fine = ops.attentionInputs(x, layer, sinks: sinks).values
+    let fine = ops.attentionInputs(x, layer, offsets: offsets).values
     let exact = ops.linear(x, LinearWeights(weight: weight, bias: bias)).values
     // What lies in one panel with the first values is read finely too.
     let first = 2 * width / Int(RETORT_PANEL) * Int(RETORT_PANEL)
@@ -96,7 +97,7 @@ import Testing
     for row in 0..<70 {
       for column in 0..<3 * width {
         let index = row * 3 * width + column
-        guard sinks.contains(Int32(row)), column >= first else {
+        guard [0, 33, 69].contains(row), column >= first else {
           #expect(fine[index] == rounded[index], "row \(row), column \(column)")
           continue
         }
@@ -105,17 +106,13 @@ import Testing
       }
     }
     #expect(left < coarse / 50)
-    #expect(ops.attentionInputs(x, layer, sinks: []).values == rounded)
+    let none = Matrix(rows: 0, columns: width)
+    #expect(ops.attentionInputs(none, layer, offsets: [0, 0]).rows == 0)
     for precision in [Precision.float32, .bfloat16] {
       let packed = LinearWeights(weight: weight, bias: bias).packed(precision, level: level)
-      let same = ops.attentionInputs(x, packed, sinks: sinks).values
+      let same = ops.attentionInputs(x, packed, offsets: offsets).values
       #expect(same == ops.linear(x, packed).values)
     }
-  }
-
-  @Test func `the sinks of a batch are the first rows of sequences that have one`() {
-    #expect(RaggedBatch([[1, 2], [], [3], []]).sinks == [0, 2])
-    #expect(RaggedBatch([]).sinks == [])
   }
 
   /// Attention from the definition, one sequence and head at a time.
