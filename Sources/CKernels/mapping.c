@@ -2,12 +2,14 @@
 #include "retort_mapping.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #if !defined(MAP_ANONYMOUS)
@@ -148,4 +150,33 @@ int retort_mapping_is_intact(retort_mapping *mapping) {
   // The mark is looked at after everything that was read, by the processor as well.
   atomic_thread_fence(memory_order_acquire);
   return !atomic_load(&mapping->is_lost);
+}
+
+ptrdiff_t retort_read_held(int file, void *target, size_t length, long long offset) {
+#if defined(RWF_NOWAIT)
+  const struct iovec part = {target, length};
+  return preadv2(file, &part, 1, offset, RWF_NOWAIT);
+#else
+  (void)file, (void)target, (void)length, (void)offset;
+  errno = ENOTSUP;
+  return -1;
+#endif
+}
+
+void retort_expect_scattered_reads(int file) {
+#if defined(POSIX_FADV_RANDOM)
+  posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM);
+#elif defined(F_RDAHEAD)
+  fcntl(file, F_RDAHEAD, 0);
+#else
+  (void)file;
+#endif
+}
+
+void retort_read_ahead(int file, long long offset, size_t length) {
+#if defined(POSIX_FADV_WILLNEED)
+  posix_fadvise(file, offset, (off_t)length, POSIX_FADV_WILLNEED);
+#else
+  (void)file, (void)offset, (void)length;
+#endif
 }

@@ -33,21 +33,37 @@ struct ExactScorer: Scorer {
 }
 
 extension ExactScorer {
-  /// The same of vectors that are read one by one.
+  /// The same of vectors that are read one by one: first those that the system holds in memory, then the
+  /// others, which a disk fetches meanwhile, all at once.
   fileprivate func read(
     _ ids: UnsafePointer<UInt32>, count: Int, from file: (file: MappedFile, offset: Int),
     into scores: UnsafeMutablePointer<Float>
   ) throws(RetortError) {
-    let dimension = vectors.dimension
-    try withUnsafeTemporaryAllocation(of: Float.self, capacity: dimension) {
+    try withUnsafeTemporaryAllocation(of: Float.self, capacity: vectors.dimension) {
       vector throws(RetortError) in
       guard let base = vector.baseAddress else { return }
-      for i in 0..<count {
-        try vectors.read(ids[i], from: file, into: base)
-        scores[i] = retort_dot_f32(query, base, dimension)
-        if metric == .euclidean { scores[i] += metric.bias(base, dimension) }
+      try withUnsafeTemporaryAllocation(of: Int.self, capacity: count) {
+        missing throws(RetortError) in
+        var left = 0
+        for place in 0..<count {
+          if vectors.readHeld(ids[place], from: file, into: base) {
+            scores[place] = score(base)
+          } else {
+            missing[left] = place
+            left += 1
+          }
+        }
+        for place in missing.prefix(left) {
+          try vectors.read(ids[place], from: file, into: base)
+          scores[place] = score(base)
+        }
       }
     }
+  }
+
+  private func score(_ vector: UnsafePointer<Float>) -> Float {
+    let product = retort_dot_f32(query, vector, vectors.dimension)
+    return metric == .euclidean ? product + metric.bias(vector, vectors.dimension) : product
   }
 }
 

@@ -64,10 +64,29 @@ package struct VectorSet: @unchecked Sendable {
     into target: UnsafeMutablePointer<Float>
   ) throws(RetortError) {
     try guardian?.ensureVerified(Int(id) >> blockShift)
-    let length = dimension * MemoryLayout<Float>.stride
-    try file.file.read(
-      file.offset + Int(id) * length,
-      into: UnsafeMutableRawBufferPointer(start: target, count: length))
+    try file.file.read(file.offset + Int(id) * vectorBytes, into: bytes(target))
+  }
+
+  /// The same where no disk need be waited for; otherwise has the system begin to fetch what `read` will
+  /// look at and returns false.
+  func readHeld(
+    _ id: UInt32, from file: (file: MappedFile, offset: Int),
+    into target: UnsafeMutablePointer<Float>
+  ) -> Bool {
+    let block = Int(id) >> blockShift
+    if let guardian, !guardian.isVerified(block) {
+      let first = block << blockShift
+      let length = min(count - first, 1 << blockShift) * vectorBytes
+      file.file.readAhead(file.offset + first * vectorBytes, count: length)
+      return false
+    }
+    return file.file.readHeld(file.offset + Int(id) * vectorBytes, into: bytes(target))
+  }
+
+  private var vectorBytes: Int { dimension * MemoryLayout<Float>.stride }
+
+  private func bytes(_ vector: UnsafeMutablePointer<Float>) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: vector, count: vectorBytes)
   }
 
   /// Verifies the blocks that hold vectors `range`.

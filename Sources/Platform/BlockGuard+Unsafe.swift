@@ -6,7 +6,7 @@ import Synchronization
 /// harmless. A block that fails stays unverified, so every later touch fails again. Where memory is
 /// bounded, a block is counted when it is touched, and again after its pages were given back.
 package final class BlockGuard: @unchecked Sendable {
-  /// 0: never verified; 1: good; 2: good, but its pages were given back.
+  /// 0: never verified; 1: good; 2: good, but not mapped so far, or its pages were given back.
   @usableFromInline let flags: UnsafeMutablePointer<Atomic<UInt8>>
   /// The number of blocks.
   package let count: Int
@@ -38,17 +38,28 @@ package final class BlockGuard: @unchecked Sendable {
     if flags[block].load(ordering: .acquiring) != 1 { try check(block) }
   }
 
-  /// The same for a reader that does not go through the mapping.
+  /// The same for a reader that does not go through the mapping, of a block whose `verify` does not
+  /// either: nothing is counted.
   @inlinable
   package func ensureVerified(_ block: Int) throws(RetortError) {
-    if flags[block].load(ordering: .acquiring) == 0 { try check(block) }
+    if !isVerified(block) { try checkUnmapped(block) }
   }
+
+  /// Whether block `block` is known to be good.
+  @inlinable
+  package func isVerified(_ block: Int) -> Bool { flags[block].load(ordering: .acquiring) != 0 }
 
   /// Has every block counted again when it is next touched.
   package func recount() {
     for block in 0..<count {
       _ = flags[block].compareExchange(expected: 1, desired: 2, ordering: .acquiringAndReleasing)
     }
+  }
+
+  @usableFromInline
+  func checkUnmapped(_ block: Int) throws(RetortError) {
+    try verify(block)
+    _ = flags[block].compareExchange(expected: 0, desired: 2, ordering: .acquiringAndReleasing)
   }
 
   @usableFromInline

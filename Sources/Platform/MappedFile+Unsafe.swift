@@ -38,6 +38,7 @@ package final class MappedFile: @unchecked Sendable {
     var isKept = false
     defer { if !isKept { close(descriptor) } }
     self.descriptor = isRead ? descriptor : -1
+    if isRead { retort_expect_scattered_reads(descriptor) }
     var info = stat()
     guard fstat(descriptor, &info) == 0 else {
       throw .system("read", path: path, errno: errno, reading: true)
@@ -95,6 +96,23 @@ package final class MappedFile: @unchecked Sendable {
       done += count
     }
   }
+
+  /// Reads bytes like `read` if the system holds them in memory; otherwise has it begin to fetch them and
+  /// returns false, so that a reader of several places waits for all of them together.
+  package func readHeld(_ offset: Int, into target: UnsafeMutableRawBufferPointer) -> Bool {
+    let count = retort_read_held(descriptor, target.baseAddress, target.count, Int64(offset))
+    if count == target.count { return true }
+    readAhead(offset, count: target.count)
+    return false
+  }
+
+  /// Has the system begin to fetch bytes that will be read.
+  package func readAhead(_ offset: Int, count: Int) {
+    retort_read_ahead(descriptor, Int64(offset), count)
+  }
+
+  /// Whether `read` may be called.
+  package var isRead: Bool { descriptor >= 0 }
 
   private func lost() -> RetortError {
     RetortError(

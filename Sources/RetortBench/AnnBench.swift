@@ -28,12 +28,14 @@ struct AnnBench: ParsableCommand {
   @Option(help: "Threads that build.") var threads = 2
   @Option(help: "When searching: bytes of memory that the data may take (default: no limit).")
   var memoryLimit: Int?
+  @Option(help: "When searching: candidates kept (default: several, from 10 up).")
+  var efSearch: [Int] = []
   @Option(help: "Use only the first vectors (the exact nearest must be among them).")
   var vectors: Int?
 
   struct Point: Encodable {
     var efSearch: Int
-    var recall, queriesPerSecond, codes, vectors, bytes: Double
+    var recall, queriesPerSecond, firstPassPerSecond, codes, vectors, bytes: Double
   }
 
   struct BuildReport: Encodable {
@@ -101,7 +103,8 @@ struct AnnBench: ParsableCommand {
     var points: [Point] = []
     var after = before
     var speedup = 0.0
-    for ef in [10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 480, 700, 1000] {
+    let usual = [10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 480, 700, 1000]
+    for ef in efSearch.isEmpty ? usual : efSearch {
       let point = try search.measure(efSearch: ef)
       if point.recall >= 0.95, speedup == 0 {
         after = memory()

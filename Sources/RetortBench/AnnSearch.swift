@@ -18,19 +18,21 @@ struct Search: Sendable {
   func measure(efSearch: Int) throws(RetortError) -> AnnBench.Point {
     let scratch = SearchScratch()
     var hits = 0
+    let start = monotonicSeconds()
     for q in 0..<queries.count {
       let exact = truth.numbers(q).prefix(10)
       hits += try one(q, efSearch: efSearch, scratch).count { exact.contains($0.id) }
     }
     let total = Double(queries.count)
+    let firstPass = total / (monotonicSeconds() - start)
     let codes = Double(scratch.scored) / total
     let exact = Double(scratch.rescored) / total
     let stride = graph.codes?.book.stride ?? vectors.dimension * 4
     let row = 132.0  // M = 16: a length and at most 32 links
     return AnnBench.Point(
       efSearch: efSearch, recall: Double(hits) / (10 * total),
-      queriesPerSecond: try throughput(efSearch: efSearch, threads: 1), codes: codes,
-      vectors: exact,
+      queriesPerSecond: try throughput(efSearch: efSearch, threads: 1),
+      firstPassPerSecond: firstPass, codes: codes, vectors: exact,
       bytes: codes * Double(stride) + exact * Double(vectors.dimension * 4)
         + Double(scratch.hops) / total * row)
   }

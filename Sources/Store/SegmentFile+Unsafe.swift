@@ -86,7 +86,7 @@ package struct Section: Sendable {
       block throws(RetortError) in
       let start = block * blockLength
       let end = min(data.bytes.count, start + blockLength)
-      let found = Checksum.crc32c(UnsafeRawBufferPointer(rebasing: data.bytes[start..<end]))
+      let found = try Self.checksum(of: data, start..<end, inFile: offset)
       let stored = checksums.bytes.loadUnaligned(fromByteOffset: block * 4, as: UInt32.self)
       guard found == UInt32(littleEndian: stored) else {
         throw RetortError(
@@ -94,6 +94,22 @@ package struct Section: Sendable {
           "section \"\(name)\" is damaged (block \(block)); restore the file from a copy or build "
             + "the index again", path: path, at: .offset(offset + UInt64(start)))
       }
+    }
+  }
+
+  /// The checksum of bytes `range` of a section that starts at `offset`; of a file that is read besides
+  /// being mapped they are read: touched where they are mapped, they would bring along megabytes
+  /// around them.
+  private static func checksum(
+    of data: UnsafeBytes, _ range: Range<Int>, inFile offset: UInt64
+  ) throws(RetortError) -> UInt32 {
+    guard data.owner.isRead else {
+      return Checksum.crc32c(UnsafeRawBufferPointer(rebasing: data.bytes[range]))
+    }
+    return try withUnsafeTemporaryAllocation(byteCount: range.count, alignment: 64) {
+      buffer throws(RetortError) in
+      try data.owner.read(Int(offset) + range.lowerBound, into: buffer)
+      return Checksum.crc32c(UnsafeRawBufferPointer(buffer))
     }
   }
 

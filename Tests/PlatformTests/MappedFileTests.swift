@@ -39,6 +39,29 @@ import Testing
     }
   }
 
+  @Test func `places are read without a wait once the system holds them`() throws {
+    let file = try MappedFile(path: path, isRead: true)
+    let mapped = try MappedFile(path: path)
+    #expect(file.isRead && !mapped.isRead)
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 9_000, alignment: 1)
+    defer { memory.deallocate() }
+    var random = SplitMix64(seed: 31)
+    for round in 0..<20 {
+      if round % 4 == 0 { try forget(path) }
+      let start = Int(40_000 * random.unit())
+      let range = start..<(start + 1 + Int(8_999 * random.unit()))
+      let target = UnsafeMutableRawBufferPointer(rebasing: memory[..<range.count])
+      let isHeld = file.readHeld(start, into: target)
+      if !isHeld { try file.read(start, into: target) }
+      #expect(target.elementsEqual(bytes[range]), "round \(round), \(range), held \(isHeld)")
+    }
+    try cut(path, to: 100)
+    let target = UnsafeMutableRawBufferPointer(rebasing: memory[..<50])
+    #expect(!file.readHeld(80, into: target))
+    let error = #expect(throws: RetortError.self) { try file.read(80, into: target) }
+    #expect(error?.code == .truncated && error?.path == path)
+  }
+
   @Test func `zeros at the end of a file are not taken for a cut, whether they go or stay`() throws
   {
     let padded = bytes + [UInt8](repeating: 0, count: 1000)

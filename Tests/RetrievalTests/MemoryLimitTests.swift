@@ -68,6 +68,49 @@ import Testing
     #expect(try answers(index, subject.queries, threads: 2) == expected)
   }
 
+  @Test func `answers are the same when the system holds none of the files`() throws {
+    let subject = try Self.large.get()
+    let expected = try answers(try PassageIndex(path: subject.path), subject.queries, threads: 1)
+    let index = try PassageIndex(path: subject.path, memoryLimit: 1 << 19)
+    for threads in [1, 3] {
+      for (name, _) in try contents(of: subject.path) where !name.hasSuffix("/") {
+        try forget(subject.path + "/" + name)
+      }
+      #expect(try answers(index, subject.queries, threads: threads) == expected)
+    }
+  }
+
+  @Test func `a damaged vector is noticed where vectors are read one by one`() throws {
+    let copy = try TemporaryFolder("damaged")
+    var (damaged, blocks) = (0, 0)
+    for (name, bytes) in try contents(of: try Self.large.get().path) where !name.hasSuffix("/") {
+      var bytes = bytes
+      if name.contains("vectors") {
+        blocks = bytes.count >> 16
+        bytes[bytes.count / 2] ^= 16
+        damaged += 1
+      }
+      try copy.file(name, bytes)
+    }
+    try #require(damaged == 1 && blocks > 20)
+    let index = try PassageIndex(path: copy.path, memoryLimit: 1 << 19)
+    let queries = try Self.large.get().queries
+    let good = try PassageIndex(path: try Self.large.get().path)
+    var failures = 0
+    for start in stride(from: 0, to: queries.count, by: 64) {
+      let query = Array(queries[start..<(start + 64)])
+      let mode = SearchMode.graph(efSearch: 20)
+      do throws(RetortError) {
+        let found = try index.search(query, k: 5, mode: mode)
+        #expect(try good.search(query, k: 5, mode: mode) == found)
+      } catch {
+        #expect(error.code == .checksumMismatch && "\(error)".contains("vectors"), "\(error)")
+        failures += 1
+      }
+    }
+    #expect(failures > 10 && failures < 60, "\(failures)")
+  }
+
   @Test func `words, terms, filters and texts answer alike under a limit`() throws {
     let labelled = passages("a", 400, seed: 202).enumerated().map { place, passage in
       var passage = passage

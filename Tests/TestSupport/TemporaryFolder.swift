@@ -31,6 +31,17 @@ package final class TemporaryFolder: Sendable {
   }
 }
 
+/// Has the system forget what it holds of a file, where it can: the next read asks the disk.
+package func forget(_ path: String) throws {
+  let descriptor = open(path, O_RDONLY)
+  guard descriptor >= 0 else { throw RetortError.system("open", path: path, errno: errno) }
+  defer { close(descriptor) }
+  fsync(descriptor)
+  #if os(Linux)
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+  #endif
+}
+
 /// Cuts a file where it lies, as a program does that knows nothing of its readers.
 package func cut(_ path: String, to length: Int) throws {
   guard truncate(path, off_t(length)) == 0 else {

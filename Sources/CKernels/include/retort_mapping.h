@@ -20,4 +20,13 @@ void retort_mapping_unwatch(retort_mapping *mapping);
 // bytes of the last page are.
 int retort_mapping_is_intact(retort_mapping *mapping);
 
+// Reads up to `length` bytes at `offset` that the system holds in memory, without waiting for a disk.
+// The number of bytes, which is less than `length` where the rest is not held, or at the file's end; -1
+// where none is, with errno EAGAIN, or where the system cannot tell.
+ptrdiff_t retort_read_held(int file, void *target, size_t length, long long offset);
+// Tells the system that single places of the file are going to be read, not what follows them.
+void retort_expect_scattered_reads(int file);
+// Has the system begin to read bytes that are going to be read, and does not wait for them.
+void retort_read_ahead(int file, long long offset, size_t length);
+
 #endif
