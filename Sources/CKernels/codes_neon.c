@@ -13,10 +13,9 @@ static inline int32x4_t codes_add(int32x4_t sum, uint8x16_t code, const int8_t *
 
 void retort_codes_score_neon(const retort_codes_query *query, const uint8_t *base,
                              const uint32_t *ids, size_t count, float *scores) {
-  codes_begin(query, base, ids, count);
   const uint8x16_t low4 = vdupq_n_u8(15), low2 = vdupq_n_u8(3);
   for (size_t i = 0; i < count; i++) {
-    const uint8_t *record = codes_next(query, base, ids, count, i);
+    const uint8_t *record = codes_record(query, base, ids[i]);
     const uint8_t *code = record + RETORT_CODES_HEADER;
     const int8_t *weight = query->weights;
     int32x4_t s7 = vdupq_n_s32(0), s4 = s7, s2 = s7;

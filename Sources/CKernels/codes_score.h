@@ -1,4 +1,4 @@
-// What the kernels of compact codes share: prefetching and the last step from sums to a score.
+// What the kernels of compact codes share: places of records and the last step from sums to a score.
 #ifndef RETORT_CODES_SCORE_H
 #define RETORT_CODES_SCORE_H
 
@@ -6,36 +6,9 @@
 
 #include "retort_codes.h"
 
-enum { CODES_AHEAD = 16 };
-
-static inline void codes_prefetch(const uint8_t *record, uint32_t stride) {
-  for (uint32_t offset = 0; offset < stride; offset += 64) {
-    __builtin_prefetch(record + offset, 0, 3);
-  }
-  // A record that starts within a cache line ends in one more.
-  __builtin_prefetch(record + stride - 1, 0, 3);
-}
-
 static inline const uint8_t *codes_record(const retort_codes_query *query, const uint8_t *base,
                                           uint32_t id) {
   return base + (size_t)id * query->stride;
-}
-
-// Asks memory for the first records of a list.
-static inline void codes_begin(const retort_codes_query *query, const uint8_t *base,
-                               const uint32_t *ids, size_t count) {
-  for (size_t i = 0; i < count && i < CODES_AHEAD; i++) {
-    codes_prefetch(codes_record(query, base, ids[i]), query->stride);
-  }
-}
-
-// The record of the list's entry `i`; asks memory for one further on.
-static inline const uint8_t *codes_next(const retort_codes_query *query, const uint8_t *base,
-                                        const uint32_t *ids, size_t count, size_t i) {
-  if (i + CODES_AHEAD < count) {
-    codes_prefetch(codes_record(query, base, ids[i + CODES_AHEAD]), query->stride);
-  }
-  return codes_record(query, base, ids[i]);
 }
 
 static inline float codes_combine(const retort_codes_query *query, const uint8_t *record,
@@ -80,11 +53,10 @@ static inline __m128 codes_combine4(const retort_codes_query *query,
 // The body of a kernel whose `score4` scores four records: a macro, because what is compiled for an
 // instruction set is inlined only into functions of that set.
 #define CODES_BY_FOURS(score4)                                                              \
-  codes_begin(query, base, ids, count);                                                     \
   size_t i = 0;                                                                             \
   for (; i + 4 <= count; i += 4) {                                                          \
     const uint8_t *records[4];                                                              \
-    for (size_t r = 0; r < 4; r++) records[r] = codes_next(query, base, ids, count, i + r); \
+    for (size_t r = 0; r < 4; r++) records[r] = codes_record(query, base, ids[i + r]);      \
     _mm_storeu_ps(scores + i, score4(query, records));                                      \
   }                                                                                         \
   if (i == count) return;                                                                   \

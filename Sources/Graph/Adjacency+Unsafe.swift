@@ -86,8 +86,10 @@ package final class AdjacencyBlocks: @unchecked Sendable {
   func prefetch(_ slot: UInt32) {
     let entry = table[Int(slot) >> shift].load(ordering: .acquiring)
     guard let row = row(slot, entry) else { return }
-    retort_prefetch(row)
-    retort_prefetch(row + 16)
+    // A row of M = 16 fills two cache lines and a bit; left out, the bit costs 8 % of a search.
+    for word in stride(from: 0, to: Int(entry >> Self.addressBits), by: 16) {
+      retort_prefetch(row + word)
+    }
   }
 
   @inline(__always)

@@ -5,10 +5,18 @@ import Platform
 protocol Scorer {
   /// Candidates that a walk expands together.
   static var beam: Int { get }
+  /// Asks for what `scores` of `ids` will read.
+  func prefetch(_ ids: UnsafePointer<UInt32>, count: Int)
   /// Writes the similarity to each vector of `ids`.
   func scores(
     _ ids: UnsafePointer<UInt32>, count: Int, into scores: UnsafeMutablePointer<Float>
   ) throws(RetortError)
+}
+
+extension Scorer {
+  // Vectors are scored one after the other, and the kernel asks for the next ones.
+  @inline(__always)
+  func prefetch(_ ids: UnsafePointer<UInt32>, count: Int) {}
 }
 
 /// The score at full precision: the inner product with a query, for Euclidean distance less half
@@ -97,6 +105,11 @@ package struct CodeScorer: Scorer {
   package init(codes: CodeSet, query: retort_codes_query) {
     self.codes = codes
     self.query = query
+  }
+
+  @inline(__always)
+  func prefetch(_ ids: UnsafePointer<UInt32>, count: Int) {
+    retort_codes_prefetch(query.stride, codes.base, ids, count)
   }
 
   /// Writes the score of each of `ids`.

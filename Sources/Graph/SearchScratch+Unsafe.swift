@@ -122,21 +122,20 @@ package final class SearchScratch {
     visitedCapacity = capacity
   }
 
-  /// The number of candidates that are better.
-  ///
-  /// Halving without branches: each would be a coin toss, and half of them guessed wrong.
+  /// The number of candidates that are better: by halves down to a few hundred, of which all are looked
+  /// at. Each half is a coin toss that no predictor learns.
   @inline(__always)
   private func place(of score: Float) -> Int {
-    guard poolCount > 0 else { return 0 }
-    let scores = poolScores
     var (low, count) = (0, poolCount)
-    while count > 1 {
+    while count > Self.counted {
       let half = count >> 1
-      low &+= half & (0 &- (scores[low &+ half &- 1] > score ? 1 : 0))
-      count &-= half
+      if poolScores[low + half - 1] > score { low += half }
+      count -= half
     }
-    return low &+ (scores[low] > score ? 1 : 0)
+    return low + retort_count_greater(poolScores + low, count, score)
   }
+
+  private static let counted = 256
 
   /// Puts a candidate into the pool; returns its place, or `poolCount` and more when it is too bad.
   @inline(__always)
@@ -187,7 +186,11 @@ package final class SearchScratch {
           poolSlots[next] = entry | Self.expanded
           hops += 1
           left -= 1
-          count += visit(try layer.neighbors(of: entry))
+          let fresh = visit(try layer.neighbors(of: entry))
+          if layer.vectorIDs == nil {
+            scorer.prefetch(UnsafePointer(visited + visitedCount - fresh), count: fresh)
+          }
+          count += fresh
         }
         next += 1
       }
@@ -224,6 +227,7 @@ package final class SearchScratch {
     if let vectorIDs = layer.vectorIDs {
       for i in 0..<count { freshVectors[i] = vectorIDs[Int(fresh[i])] }
       ids = UnsafePointer(freshVectors)
+      scorer.prefetch(ids, count: count)
     }
     try scorer.scores(ids, count: count, into: freshScores)
     scored += count
@@ -259,11 +263,12 @@ package final class SearchScratch {
     return book.prepare(query, values: queryValues, weights: queryWeights)
   }
 
-  /// Turns the nodes in the pool into the vectors that they stand for, without those that are not
-  /// `allowed`. No walk can go on from here.
-  func keepVectors(_ map: NodeMap?, _ allowed: NodeSet?) throws(RetortError) {
+  /// Turns the `most` best nodes in the pool that are `allowed` into the vectors that they stand for and
+  /// forgets the others. No walk can go on from here.
+  func keepVectors(_ map: NodeMap?, _ allowed: NodeSet?, most: Int) throws(RetortError) {
     var kept = 0
     for place in 0..<poolCount {
+      if kept == most { break }
       let node = poolSlots[place] & ~Self.expanded
       let vector = try map?.vector(node) ?? node
       if let allowed, !allowed.contains(Int(vector)) { continue }

@@ -101,7 +101,7 @@ import Testing
   func `Ctrl-C while vectors from elsewhere are linked is answered at once`(
     seconds: Double
   ) throws {
-    // 40,000 vectors of 64 dimensions, some seconds of linking.
+    // 40,000 vectors of 64 dimensions and many candidates each, ten seconds of linking.
     var random = SplitMix64(seed: 93)
     var file: [UInt8] = []
     file.appendInteger(UInt32(40_000))
@@ -110,6 +110,7 @@ import Testing
     let vectors = try folder.file("v.fbin", file)
     let build = try CLIRunner.start([
       "index", "build", "--vectors", vectors, "--output", output, "--threads", "2", "--quiet",
+      "--ef-construction", "1500",
     ])
     #expect(build.wait { FileSystem.kind(of: output + "/building/passages.seg") == .file })
     let end = monotonicSeconds() + seconds

@@ -34,8 +34,37 @@ typedef struct {
 // Asks for the cache line of an address that will soon be read.
 static inline void retort_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 
-// scores[i] = score of the record ids[i] of `base`, for i in 0 ..< count; later records are
-// prefetched while earlier ones are scored.
+// Asks for the records ids[0 ..< count] of `base`, which will soon be scored. The earlier the better:
+// a walk asks for those of one list while it waits for the next list.
+static inline void retort_codes_prefetch(uint32_t stride, const uint8_t *base, const uint32_t *ids,
+                                         size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const uint8_t *record = base + (size_t)ids[i] * stride;
+    for (uint32_t offset = 0; offset < stride; offset += 64) retort_prefetch(record + offset);
+    // A record that starts within a cache line ends in one more.
+    retort_prefetch(record + stride - 1);
+  }
+}
+
+// How many of `count` numbers are greater than `value`, in pieces of a baseline vector: for the few
+// hundred of a candidate pool less than a search by halves takes, which waits for every step.
+static inline size_t retort_count_greater(const float *numbers, size_t count, float value) {
+  typedef float lanes __attribute__((vector_size(16), aligned(4)));
+  typedef int32_t marks __attribute__((vector_size(16)));
+  const lanes limit = {value, value, value, value};
+  marks found = {0}, others = {0};
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    found -= *(const lanes *)(numbers + i) > limit;
+    others -= *(const lanes *)(numbers + i + 4) > limit;
+  }
+  found += others;
+  size_t total = (size_t)(found[0] + found[1] + found[2] + found[3]);
+  for (; i < count; i++) total += numbers[i] > value;
+  return total;
+}
+
+// scores[i] = score of the record ids[i] of `base`, for i in 0 ..< count.
 void retort_codes_score(const retort_codes_query *query, const uint8_t *base, const uint32_t *ids,
                         size_t count, float *scores);
 
