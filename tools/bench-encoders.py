@@ -5,7 +5,7 @@ Called by `tools/bench encode`, which makes the virtual environment; see there f
 Every engine is a process of its own (this file with --peer, or `RetortBench encode`) that loads
 the model once and then answers requests on its standard input, so that the engines can be timed in
 turns: ours, a peer, the next peer, ours again. Each figure is the median of the rounds. All engines
-return pooled, normalised sentence vectors. Peers are given the passages sorted by length, padded to
+return pooled sentence vectors. Peers are given the passages sorted by length, padded to
 the longest of each batch; Retort gets them as they come.
 """
 
@@ -48,7 +48,9 @@ def main():
     parser.add_argument("--bench", help=argparse.SUPPRESS)
     parser.add_argument("--retort", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
-    parser.add_argument("--model", default="minilm", help="minilm or distilbert (random weights)")
+    parser.add_argument(
+        "--model", default="minilm", choices=["minilm", "distilbert", "bert-dot"],
+        help="minilm, or DistilBERT's shape with random weights, pooled by means (distilbert) or [CLS]")
     parser.add_argument("--threads", default="2,1", help="thread counts, in order (2,1)")
     parser.add_argument("--rounds", type=int, default=3, help="times that everything is timed (3)")
     parser.add_argument(
@@ -202,9 +204,12 @@ def write_vectors(engine, batches, path):
 
 
 def load_torch(folder):
-    """The encoder with mean pooling and normalisation behind it."""
+    """The encoder with the folder's pooling behind it: means of length 1, or the vector of [CLS]."""
     import torch
     import transformers
+
+    with open(folder + "/1_Pooling/config.json", encoding="utf-8") as file:
+        by_cls = json.load(file).get("pooling_mode_cls_token", False)
 
     class SentenceEncoder(torch.nn.Module):
         def __init__(self, attention):
@@ -214,6 +219,8 @@ def load_torch(folder):
 
         def forward(self, ids, mask):
             tokens = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
+            if by_cls:
+                return tokens[:, 0]
             weights = mask.unsqueeze(-1).to(tokens.dtype)
             mean = (tokens * weights).sum(1) / weights.sum(1)
             return torch.nn.functional.normalize(mean, dim=1)
@@ -452,10 +459,12 @@ class Comparison:
         return PEERS + (BF16_PEERS if has_bf16 else [])
 
     def model_folder(self):
-        """The model's folder; DistilBERT's shape has random weights, made once."""
+        """The model's folder; DistilBERT's shape has random weights, made once: with means of length 1
+        as sentence-transformers has them, or as BERT_DOT with the vector of [CLS]."""
         if self.arguments.model == "minilm":
             return self.minilm
-        folder = self.cache + "/distilbert-random"
+        by_cls = self.arguments.model == "bert-dot"
+        folder = self.cache + ("/bert-dot-random" if by_cls else "/distilbert-random")
         if not os.path.exists(folder):
             import shutil
             import torch
@@ -468,8 +477,10 @@ class Comparison:
                 shutil.copy(f"{self.minilm}/{name}", folder + ".tmp")
             os.mkdir(folder + ".tmp/1_Pooling")
             with open(folder + ".tmp/1_Pooling/config.json", "w", encoding="ascii") as file:
-                json.dump({"pooling_mode_mean_tokens": True}, file)
-            os.mkdir(folder + ".tmp/2_Normalize")
+                pooling = "cls_token" if by_cls else "mean_tokens"
+                json.dump({"pooling_mode_" + pooling: True}, file)
+            if not by_cls:
+                os.mkdir(folder + ".tmp/2_Normalize")
             os.rename(folder + ".tmp", folder)
         return folder
 

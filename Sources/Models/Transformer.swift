@@ -18,19 +18,22 @@ package struct TransformerLayer: Sendable {
 }
 
 extension TransformerLayer {
-  /// The layer over `x`, [tokens × d], in which tokens see their sequence; of `rows` alone where they
-  /// are given.
+  /// The layer over `x`, [tokens × d], in which tokens see their sequence; with `firstOnly` of the first token
+  /// of every sequence alone, [sequences × d].
   func apply<Ops: Operators>(
     _ ops: Ops, _ x: Ops.Value, _ batch: RaggedBatch, heads: Int, _ activation: Activation,
-    rows: [Int32]? = nil
+    firstOnly: Bool = false
   ) -> Ops.Value {
-    var attended = ops.attention(
-      ops.attentionInputs(x, attention, offsets: batch.offsets), heads: heads,
-      offsets: batch.offsets, keys: batch.keys, precision: attention.precision)
+    let attended: Ops.Value
     var residual = x
-    if let rows {
-      attended = ops.rows(attended, rows)
-      residual = ops.rows(x, rows)
+    if firstOnly {
+      attended = ops.firstAttention(
+        x, attention, heads: heads, offsets: batch.offsets, keys: batch.keys)
+      residual = ops.rows(x, batch.firstRows)
+    } else {
+      attended = ops.attention(
+        ops.attentionInputs(x, attention, offsets: batch.offsets), heads: heads,
+        offsets: batch.offsets, keys: batch.keys, precision: attention.precision)
     }
     let middle = ops.project(attended, attentionOutput, residual: residual, attentionNorm)
     return ops.feedForward(middle, inner: inner, activation, output: output, outputNorm)
@@ -67,12 +70,12 @@ package struct Transformer: Sendable {
     return ops.linear(x, embeddingProjection)
   }
 
-  /// Layer `index` over `x`, [tokens × d]; of `rows` alone where they are given.
+  /// Layer `index` over `x`, [tokens × d]; with `firstOnly` of the first token of every sequence alone.
   package func apply<Ops: Operators>(
-    layer index: Int, _ ops: Ops, _ x: Ops.Value, _ batch: RaggedBatch, rows: [Int32]? = nil
+    layer index: Int, _ ops: Ops, _ x: Ops.Value, _ batch: RaggedBatch, firstOnly: Bool = false
   ) -> Ops.Value {
     layers[index].apply(
-      ops, x, batch, heads: configuration.heads, configuration.activation, rows: rows)
+      ops, x, batch, heads: configuration.heads, configuration.activation, firstOnly: firstOnly)
   }
 
   /// The last layer's output, [tokens × d].
@@ -86,12 +89,12 @@ package struct Transformer: Sendable {
 extension Transformer {
   /// The last layer's output of the first token of every sequence, [sequences × d].
   ///
-  /// Behind its attention the last layer works on those rows alone: nobody asks for the others.
+  /// The last layer works on those rows alone, but for its keys and values: nobody asks for the others.
   package func firstTokens<Ops: Operators>(_ ops: Ops, _ batch: RaggedBatch) -> Ops.Value {
     var x = embed(ops, batch)
     for index in layers.indices.dropLast() { x = apply(layer: index, ops, x, batch) }
     guard let last = layers.indices.last else { return ops.rows(x, batch.firstRows) }
-    return apply(layer: last, ops, x, batch, rows: batch.firstRows)
+    return apply(layer: last, ops, x, batch, firstOnly: true)
   }
 
   /// One vector per sequence, [sequences × d].

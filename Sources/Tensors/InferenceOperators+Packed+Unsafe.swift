@@ -20,28 +20,32 @@ struct RowBlock {
 }
 
 extension InferenceOperators {
-  /// out = f(x Wᵀ + b) for `count` adjacent rows.
+  /// out = f(x Wᵀ + b) for `count` rows, which are adjacent unless their distances are given; of the outputs
+  /// of some panels alone where those are.
   func product(
     _ x: UnsafePointer<Float>, _ count: Int, _ weights: PackedWeights, _ epilogue: retort_epilogue,
-    _ out: UnsafeMutablePointer<Float>
+    _ out: UnsafeMutablePointer<Float>, stride xStride: Int? = nil, outStride: Int? = nil,
+    panels: Range<Int>? = nil
   ) {
-    withUnsafePointer(to: weights.kernel) { kernel in
+    let xStride = xStride ?? weights.inputs
+    let outStride = outStride ?? weights.outputs
+    let out = out + (panels?.lowerBound ?? 0) * Int(RETORT_PANEL)
+    withUnsafePointer(to: panels.map { weights.panels($0) } ?? weights.kernel) { kernel in
       switch weights.format {
       case .float32:
-        retort_product_f32(
-          level, out, weights.outputs, x, weights.inputs, count, kernel, epilogue)
+        retort_product_f32(level, out, outStride, x, xStride, count, kernel, epilogue)
       case .bfloat16:
         let stride = (weights.inputs + 1) / 2 * 2
         let rounded = workspace.matrix(rows: count, columns: stride / 2)
         rounded.pointer.withMemoryRebound(to: UInt16.self, capacity: count * stride) { rounded in
-          retort_round_rows(level, rounded, stride, x, count, weights.inputs, weights.inputs)
-          retort_product_bf16(
-            level, out, weights.outputs, rounded, stride, count, kernel, epilogue)
+          retort_round_rows(level, rounded, stride, x, count, weights.inputs, xStride)
+          retort_product_bf16(level, out, outStride, rounded, stride, count, kernel, epilogue)
         }
       case .int8:
-        quantized(x, count, width: weights.inputs) { codes, stride, scales, zeros in
+        quantized(x, count, width: weights.inputs, stride: xStride) {
+          codes, stride, scales, zeros in
           retort_product_int8(
-            level, out, weights.outputs, codes, stride, scales, zeros, count, kernel, epilogue)
+            level, out, outStride, codes, stride, scales, zeros, count, kernel, epilogue)
         }
       }
     }
@@ -55,12 +59,19 @@ extension InferenceOperators {
   /// become finer, too.
   package func attentionInputs(_ x: Matrix, _ weights: LinearWeights, offsets: [Int]) -> Matrix {
     let out = linear(x, weights)
+    refineValues(of: out, x, weights, offsets)
+    return out
+  }
+
+  private func refineValues(
+    of out: Matrix, _ x: Matrix, _ weights: LinearWeights, _ offsets: [Int]
+  ) {
     guard case .packed(let packed) = weights.form, packed.format == .int8, x.rows > 0 else {
-      return out
+      return
     }
     let first = packed.outputs / 3 * 2 / Int(RETORT_PANEL)
     let column = first * Int(RETORT_PANEL)
-    var kernel = packed.panels(from: first)
+    var kernel = packed.panels(first..<packed.panelCount)
     let zeros = workspace.matrix(rows: 1, columns: PackedWeights.filled(kernel.outputs))
     zeros.pointer.update(repeating: 0, count: zeros.count)
     kernel.bias = UnsafePointer(zeros.pointer)
@@ -68,7 +79,9 @@ extension InferenceOperators {
     let corrections = workspace.matrix(rows: remainders.rows, columns: kernel.outputs)
     // What takes its memory from the same workspace must not be given theirs.
     withExtendedLifetime((remainders, zeros)) {
-      quantized(remainders.pointer, remainders.rows, width: remainders.columns) {
+      quantized(
+        remainders.pointer, remainders.rows, width: remainders.columns, stride: remainders.columns
+      ) {
         retort_product_int8(
           level, corrections.pointer, corrections.columns, $0, $1, $2, $3, corrections.rows,
           &kernel, RETORT_IDENTITY)
@@ -79,6 +92,45 @@ extension InferenceOperators {
       let source = corrections.row(sequence)
       for index in 0..<corrections.columns { target[index] += source[index] }
     }
+  }
+
+  package func firstAttention(
+    _ x: Matrix, _ weights: LinearWeights, heads: Int, offsets: [Int], keys: [Int]
+  ) -> Matrix {
+    let qkv = firstAttentionInputs(x, weights, offsets: offsets)
+    return attention(
+      qkv, heads: heads, offsets: offsets, keys: keys, precision: weights.precision,
+      firstOnly: true)
+  }
+
+  /// Keys and values of all rows, and queries of the first of each sequence.
+  private func firstAttentionInputs(
+    _ x: Matrix, _ weights: LinearWeights, offsets: [Int]
+  ) -> Matrix {
+    let width = weights.outputs / 3
+    guard case .packed(let packed) = weights.form, width % Int(RETORT_PANEL) == 0, x.rows > 0 else {
+      return attentionInputs(x, weights, offsets: offsets)
+    }
+    let queryPanels = width / Int(RETORT_PANEL)
+    let out = workspace.matrix(rows: x.rows, columns: packed.outputs)
+    let block = RowBlock(inputs: packed.inputs, outputs: packed.outputs, level: level)
+    for rows in block.ranges(x.rows) {
+      product(
+        x.row(rows.lowerBound), rows.count, packed, RETORT_IDENTITY, out.row(rows.lowerBound),
+        panels: queryPanels..<packed.panelCount)
+    }
+    let firsts = zip(offsets, offsets.dropFirst()).filter { $0.0 < $0.1 }.map { Int32($0.0) }
+    let inputs = self.rows(x, firsts)
+    let queries = workspace.matrix(rows: firsts.count, columns: width)
+    withExtendedLifetime(inputs) {
+      product(
+        inputs.pointer, firsts.count, packed, RETORT_IDENTITY, queries.pointer, outStride: width,
+        panels: 0..<queryPanels)
+    }
+    for (row, first) in firsts.enumerated() {
+      out.row(Int(first)).update(from: queries.row(row), count: width)
+    }
+    refineValues(of: out, x, weights, offsets)
     return out
   }
 
@@ -93,7 +145,8 @@ extension InferenceOperators {
         out.row(sequence).update(repeating: 0, count: out.columns)
       }
     }
-    quantized(out.pointer, out.rows, width: out.columns) { codes, stride, scales, zeros in
+    quantized(out.pointer, out.rows, width: out.columns, stride: out.columns) {
+      codes, stride, scales, zeros in
       for row in 0..<out.rows {
         let values = out.row(row)
         let (scale, zero) = (scales[row], zeros[row])
@@ -106,9 +159,9 @@ extension InferenceOperators {
     return out
   }
 
-  /// Calls `body` with the codes of adjacent rows, their stride, scales and zeros.
+  /// Calls `body` with the codes of rows, their stride, scales and zeros.
   private func quantized(
-    _ x: UnsafePointer<Float>, _ count: Int, width: Int,
+    _ x: UnsafePointer<Float>, _ count: Int, width: Int, stride xStride: Int,
     _ body: (UnsafeMutablePointer<UInt8>, Int, UnsafePointer<Float>, UnsafePointer<Int32>) -> Void
   ) {
     let stride = (width + 3) / 4 * 4
@@ -116,7 +169,7 @@ extension InferenceOperators {
     let scales = workspace.matrix(rows: 2, columns: count)
     codes.pointer.withMemoryRebound(to: UInt8.self, capacity: count * stride) { codes in
       scales.row(1).withMemoryRebound(to: Int32.self, capacity: count) { zeros in
-        retort_quantize_rows(level, codes, stride, scales.pointer, zeros, x, count, width, width)
+        retort_quantize_rows(level, codes, stride, scales.pointer, zeros, x, count, width, xStride)
         body(codes, stride, UnsafePointer(scales.pointer), UnsafePointer(zeros))
       }
     }
@@ -152,16 +205,26 @@ extension InferenceOperators {
     precondition(second.outputs == x.columns)
     let out = workspace.matrix(rows: x.rows, columns: second.outputs)
     let block = RowBlock(inputs: first.inputs, outputs: first.outputs, level: level)
+    let width = Self.stride(ofRows: first.outputs)
     for rows in block.ranges(x.rows) {
-      let hidden = workspace.matrix(rows: rows.count, columns: first.outputs)
-      product(x.row(rows.lowerBound), rows.count, first, epilogue, hidden.pointer)
+      let hidden = workspace.matrix(rows: rows.count, columns: width)
+      product(
+        x.row(rows.lowerBound), rows.count, first, epilogue, hidden.pointer, outStride: width)
       // What takes its memory from the same workspace must not be given that of `hidden`.
       withExtendedLifetime(hidden) {
-        product(hidden.pointer, rows.count, second, RETORT_IDENTITY, out.row(rows.lowerBound))
+        product(
+          hidden.pointer, rows.count, second, RETORT_IDENTITY, out.row(rows.lowerBound),
+          stride: width)
       }
       normalize(out, rows, residual: x, norm)
     }
     return out
+  }
+
+  /// The distance of rows of `columns` floats that a tile writes together: a multiple of half a page apart
+  /// they would share few lines of the first cache, and drive each other and the tile's weights out of it.
+  private static func stride(ofRows columns: Int) -> Int {
+    columns * MemoryLayout<Float>.stride % 2048 == 0 ? columns + 16 : columns
   }
 
   /// Normalises some rows of `x` in place, after adding those of `residual`.

@@ -88,19 +88,28 @@ package struct InferenceOperators: Operators {
   package func attention(
     _ qkv: Matrix, heads: Int, offsets: [Int], keys: [Int], precision: Precision
   ) -> Matrix {
+    attention(
+      qkv, heads: heads, offsets: offsets, keys: keys, precision: precision, firstOnly: false)
+  }
+
+  /// The same; with `firstOnly` of the first token of every sequence alone, a row each.
+  func attention(
+    _ qkv: Matrix, heads: Int, offsets: [Int], keys: [Int], precision: Precision, firstOnly: Bool
+  ) -> Matrix {
     let width = qkv.columns / 3
     precondition(qkv.columns == 3 * width && width % heads == 0 && offsets.last == qkv.rows)
     let size = width / heads
-    let out = workspace.matrix(rows: qkv.rows, columns: width)
+    let out = workspace.matrix(rows: firstOnly ? keys.count : qkv.rows, columns: width)
     let longest = zip(offsets, offsets.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
     let scratch = workspace.matrix(rows: 1, columns: retort_attention_scratch(longest, size))
     let isRounded = precision != .float32 && retort_multiplies_bf16(level)
     let attend = isRounded ? retort_attention_bf16 : retort_attention
     for (sequence, keys) in keys.enumerated() {
       let (start, end) = (offsets[sequence], offsets[sequence + 1])
+      let queries = firstOnly ? min(1, end - start) : end - start
       attend(
-        level, out.row(start), width, qkv.row(start), qkv.columns, end - start, keys, heads, size,
-        1 / Float(size).squareRoot(), scratch.pointer)
+        level, out.row(firstOnly ? sequence : start), width, qkv.row(start), qkv.columns, queries,
+        keys, heads, size, 1 / Float(size).squareRoot(), scratch.pointer)
     }
     return out
   }

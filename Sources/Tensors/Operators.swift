@@ -64,6 +64,14 @@ package protocol Operators {
     _ qkv: Value, heads: Int, offsets: [Int], keys: [Int], precision: Precision
   ) -> Value
 
+  /// Self-attention of the first token of every sequence alone, from the layer's input `x` → [sequences × d].
+  ///
+  /// The same rows as those of `attention` over `attentionInputs(x, weights)`, which computes those of
+  /// all tokens.
+  func firstAttention(
+    _ x: Value, _ weights: LinearWeights, heads: Int, offsets: [Int], keys: [Int]
+  ) -> Value
+
   /// The rows named by `indices` → [indices × width].
   func rows(_ x: Value, _ indices: [Int32]) -> Value
 
@@ -100,6 +108,15 @@ extension Operators {
 
   package func attentionInputs(_ x: Value, _ weights: LinearWeights, offsets: [Int]) -> Value {
     linear(x, weights)
+  }
+
+  package func firstAttention(
+    _ x: Value, _ weights: LinearWeights, heads: Int, offsets: [Int], keys: [Int]
+  ) -> Value {
+    rows(
+      attention(
+        attentionInputs(x, weights, offsets: offsets), heads: heads, offsets: offsets, keys: keys,
+        precision: weights.precision), offsets.dropLast().map { Int32($0) })
   }
 
   package func project(

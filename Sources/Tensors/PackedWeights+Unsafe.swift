@@ -109,20 +109,24 @@ package final class PackedWeights: @unchecked Sendable {
     (outputs + Int(RETORT_PANEL) - 1) / Int(RETORT_PANEL) * Int(RETORT_PANEL)
   }
 
-  /// The outputs of int8 panel `first` and those behind it, as a kernel sees them.
-  func panels(from first: Int) -> retort_weights {
-    precondition(format == .int8 && first * Int(RETORT_PANEL) <= outputs)
-    let skipped = first * Int(RETORT_PANEL)
+  /// The outputs of some panels, as a kernel sees them.
+  func panels(_ range: Range<Int>) -> retort_weights {
+    let first = range.lowerBound * Int(RETORT_PANEL)
+    let end = min(outputs, range.upperBound * Int(RETORT_PANEL))
+    precondition(first <= end)
     var result = kernel
-    result.outputs = outputs - skipped
+    result.outputs = end - first
     result.panels = kernel.panels.map {
-      $0 + Self.bytes(of: .int8, outputs: skipped, inputs: inputs)
+      $0 + retort_panel_bytes(kernel.format, first, inputs)
     }
-    result.bias = kernel.bias.map { $0 + skipped }
-    result.scales = kernel.scales.map { $0 + skipped }
-    result.sums = kernel.sums.map { $0 + skipped }
+    result.bias = kernel.bias.map { $0 + first }
+    result.scales = kernel.scales.map { $0 + first }
+    result.sums = kernel.sums.map { $0 + first }
     return result
   }
+
+  /// The number of panels.
+  var panelCount: Int { Self.filled(outputs) / Int(RETORT_PANEL) }
 
   /// The panels' bytes.
   package var panels: UnsafeRawBufferPointer {

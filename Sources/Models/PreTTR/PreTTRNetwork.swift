@@ -81,7 +81,7 @@ struct PreTTRNetwork: Sendable {
     x =
       split < transformer.layers.count
       ? transformer.apply(
-        layer: transformer.layers.count - 1, ops, x, joint, rows: joint.firstRows)
+        layer: transformer.layers.count - 1, ops, x, joint, firstOnly: true)
       : ops.rows(x, joint.firstRows)
     return ops.linear(x, head)
   }
