@@ -203,13 +203,17 @@ def write_vectors(engine, batches, path):
     numpy.save(path, numpy.stack([vectors[number] for number in sorted(vectors)]))
 
 
+def pools_cls(folder):
+    with open(folder + "/1_Pooling/config.json", encoding="utf-8") as file:
+        return json.load(file).get("pooling_mode_cls_token", False)
+
+
 def load_torch(folder):
     """The encoder with the folder's pooling behind it: means of length 1, or the vector of [CLS]."""
     import torch
     import transformers
 
-    with open(folder + "/1_Pooling/config.json", encoding="utf-8") as file:
-        by_cls = json.load(file).get("pooling_mode_cls_token", False)
+    by_cls = pools_cls(folder)
 
     class SentenceEncoder(torch.nn.Module):
         def __init__(self, attention):
@@ -356,6 +360,7 @@ class CTranslate2:
         import numpy
 
         self.numpy = numpy
+        self.by_cls = pools_cls(folder)
         path = cache + "/ctranslate2"
         if not os.path.exists(path):
             converter = ctranslate2.converters.TransformersConverter(folder)
@@ -369,6 +374,8 @@ class CTranslate2:
         numpy = self.numpy
         sequences = [row[: int(kept.sum())].tolist() for row, kept in zip(ids, mask)]
         tokens = numpy.array(self.encoder.forward_batch(sequences).last_hidden_state)
+        if self.by_cls:
+            return tokens[:, 0]
         weights = mask[:, :, None].astype("float32")
         mean = (tokens * weights).sum(1) / weights.sum(1)
         return mean / numpy.linalg.norm(mean, axis=1, keepdims=True)

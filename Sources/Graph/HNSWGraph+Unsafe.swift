@@ -188,9 +188,10 @@ package struct HNSWGraph: Sendable {
   }
 
   /// How many of a walk's candidates are scored at full precision: the walk needs many to go by, the result
-  /// only those that the codes place near the k best. At efSearch 112 that is 48 instead of 140, which
-  /// changes no recall@10 by 0.0001 on 100,000 clustered vectors, 92,219 latent-semantic ones and 500,000 of
-  /// 128 dimensions, and makes searches a sixth faster.
+  /// only those that the codes place near the k best. For ten best at efSearch 112 that is 48 instead of
+  /// 140, which changes no recall@10 by 0.0001 on 100,000 clustered vectors, 92,219 latent-semantic ones and
+  /// 500,000 of 128 dimensions, and makes searches a sixth faster. At efSearch 50, two of three collections
+  /// of short texts keep theirs, and one goes from .9850 to .9836.
   private func rescored(efSearch: Int, k: Int) -> Int {
     max(efSearch, k) >= count ? count : 2 * k + max(efSearch, k) / 4
   }

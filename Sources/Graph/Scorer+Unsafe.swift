@@ -50,20 +50,24 @@ extension ExactScorer {
     try withUnsafeTemporaryAllocation(of: Float.self, capacity: vectors.dimension) {
       vector throws(RetortError) in
       guard let base = vector.baseAddress else { return }
-      try withUnsafeTemporaryAllocation(of: Int.self, capacity: count) {
+      // What is asked for must still be there when it is read, however little memory there is.
+      let most = 128
+      try withUnsafeTemporaryAllocation(of: Int.self, capacity: most) {
         missing throws(RetortError) in
-        var left = 0
-        for place in 0..<count {
-          if vectors.readHeld(ids[place], from: file, into: base) {
-            scores[place] = score(base)
-          } else {
-            missing[left] = place
-            left += 1
+        for start in stride(from: 0, to: count, by: most) {
+          var left = 0
+          for place in start..<min(count, start + most) {
+            if vectors.readHeld(ids[place], from: file, into: base) {
+              scores[place] = score(base)
+            } else {
+              missing[left] = place
+              left += 1
+            }
           }
-        }
-        for place in missing.prefix(left) {
-          try vectors.read(ids[place], from: file, into: base)
-          scores[place] = score(base)
+          for place in missing.prefix(left) {
+            try vectors.read(ids[place], from: file, into: base)
+            scores[place] = score(base)
+          }
         }
       }
     }

@@ -1,4 +1,5 @@
 import CKernels
+import Synchronization
 
 /// A read-only memory mapping of a whole file; unmapped when the last reference goes.
 ///
@@ -15,6 +16,8 @@ package final class MappedFile: @unchecked Sendable {
   private let watch: OpaquePointer?
   /// The open file, where it is read besides being mapped; else -1.
   private let descriptor: Int32
+  /// Whether the system can tell what it holds of the file: not every file system lets it.
+  private let tellsHeld = Atomic(true)
 
   /// The file's length in bytes.
   package var count: Int { bytes.count }
@@ -100,8 +103,11 @@ package final class MappedFile: @unchecked Sendable {
   /// Reads bytes like `read` if the system holds them in memory; otherwise has it begin to fetch them and
   /// returns false, so that a reader of several places waits for all of them together.
   package func readHeld(_ offset: Int, into target: UnsafeMutableRawBufferPointer) -> Bool {
-    let count = retort_read_held(descriptor, target.baseAddress, target.count, Int64(offset))
-    if count == target.count { return true }
+    if tellsHeld.load(ordering: .relaxed) {
+      let count = retort_read_held(descriptor, target.baseAddress, target.count, Int64(offset))
+      if count == target.count { return true }
+      if count < 0, errno != EAGAIN, errno != EINTR { tellsHeld.store(false, ordering: .relaxed) }
+    }
     readAhead(offset, count: target.count)
     return false
   }

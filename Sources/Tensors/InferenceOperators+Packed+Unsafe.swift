@@ -20,8 +20,10 @@ struct RowBlock {
 }
 
 extension InferenceOperators {
-  /// out = f(x Wᵀ + b) for `count` rows, which are adjacent unless their distances are given; of the outputs
-  /// of some panels alone where those are.
+  /// out = f(x Wᵀ + b) for `count` rows; of the outputs of some panels alone where those are given.
+  ///
+  /// Rows are adjacent unless `stride` (of x) or `outStride` says how far apart they lie, in floats. `out` is
+  /// where output 0 of the first row lies, also if other panels are computed.
   func product(
     _ x: UnsafePointer<Float>, _ count: Int, _ weights: PackedWeights, _ epilogue: retort_epilogue,
     _ out: UnsafeMutablePointer<Float>, stride xStride: Int? = nil, outStride: Int? = nil,
@@ -97,6 +99,7 @@ extension InferenceOperators {
   package func firstAttention(
     _ x: Matrix, _ weights: LinearWeights, heads: Int, offsets: [Int], keys: [Int]
   ) -> Matrix {
+    precondition(zip(offsets, offsets.dropFirst()).allSatisfy { $0.0 < $0.1 }, "an empty sequence")
     let qkv = firstAttentionInputs(x, weights, offsets: offsets)
     return attention(
       qkv, heads: heads, offsets: offsets, keys: keys, precision: weights.precision,
@@ -119,7 +122,7 @@ extension InferenceOperators {
         x.row(rows.lowerBound), rows.count, packed, RETORT_IDENTITY, out.row(rows.lowerBound),
         panels: queryPanels..<packed.panelCount)
     }
-    let firsts = zip(offsets, offsets.dropFirst()).filter { $0.0 < $0.1 }.map { Int32($0.0) }
+    let firsts = offsets.dropLast().map { Int32($0) }
     let inputs = self.rows(x, firsts)
     let queries = workspace.matrix(rows: firsts.count, columns: width)
     withExtendedLifetime(inputs) {

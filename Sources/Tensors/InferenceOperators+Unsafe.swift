@@ -106,7 +106,7 @@ package struct InferenceOperators: Operators {
     let attend = isRounded ? retort_attention_bf16 : retort_attention
     for (sequence, keys) in keys.enumerated() {
       let (start, end) = (offsets[sequence], offsets[sequence + 1])
-      let queries = firstOnly ? min(1, end - start) : end - start
+      let queries = firstOnly ? 1 : end - start
       attend(
         level, out.row(firstOnly ? sequence : start), width, qkv.row(start), qkv.columns, queries,
         keys, heads, size, 1 / Float(size).squareRoot(), scratch.pointer)

@@ -65,6 +65,7 @@ package protocol Operators {
   ) -> Value
 
   /// Self-attention of the first token of every sequence alone, from the layer's input `x` → [sequences × d].
+  /// Every sequence must have one.
   ///
   /// The same rows as those of `attention` over `attentionInputs(x, weights)`, which computes those of
   /// all tokens.

@@ -6,11 +6,24 @@ package final class TemporaryFolder: Sendable {
   /// The folder's path.
   package let path: String
 
-  /// Makes an empty folder below the system's temporary one.
-  package init(_ purpose: String = "test") throws {
+  /// Makes an empty folder below `parent`, or below the system's temporary one.
+  package init(_ purpose: String = "test", in parent: String? = nil) throws {
     path =
-      FileManager.default.temporaryDirectory.path + "/retort-\(purpose)-\(UUID().uuidString)"
+      (parent ?? FileManager.default.temporaryDirectory.path)
+      + "/retort-\(purpose)-\(UUID().uuidString)"
     try FileSystem.makeFolder(path)
+  }
+
+  /// Whether the folder lies on an ext4 disk, as far as the system tells.
+  package var isOnExt4: Bool {
+    guard let mounts = try? FileSystem.read("/proc/mounts") else { return false }
+    var found: (point: Substring, kind: Substring) = ("", "")
+    for line in String(decoding: mounts, as: UTF8.self).split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      guard fields.count > 2, fields[1].count >= found.point.count else { continue }
+      if fields[1] == "/" || path.hasPrefix(fields[1] + "/") { found = (fields[1], fields[2]) }
+    }
+    return found.kind == "ext4"
   }
 
   deinit { try? FileSystem.removeTree(path) }
@@ -31,14 +44,18 @@ package final class TemporaryFolder: Sendable {
   }
 }
 
-/// Has the system forget what it holds of a file, where it can: the next read asks the disk.
+/// Has the system forget what it holds of a file, where it can: the next read asks the disk. Not by fsync,
+/// which waits for all that others wrote before.
 package func forget(_ path: String) throws {
   let descriptor = open(path, O_RDONLY)
   guard descriptor >= 0 else { throw RetortError.system("open", path: path, errno: errno) }
   defer { close(descriptor) }
-  fsync(descriptor)
   #if os(Linux)
-    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    // The first begins to write what is not on the disk yet, the others drop it.
+    for _ in 0..<3 {
+      posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+      usleep(20_000)
+    }
   #endif
 }
 

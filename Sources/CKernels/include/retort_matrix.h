@@ -107,9 +107,9 @@ void retort_add_products(retort_level level, retort_format format, float *out, s
 const char *retort_int8_name(retort_level level);
 
 // Self-attention of one sequence: head h of row i of `out` becomes Σⱼ softmaxⱼ(qᵢ·kⱼ·scale) vⱼ over
-// the first `keys` rows j, 1...length. `qkv` has `length` rows of 3·heads·size floats, queries, keys
-// and values side by side, at `stride`; `scratch` holds retort_attention_scratch floats, 64-byte
-// aligned.
+// the first `keys` rows j, at least one, for i in 0 ..< length. `qkv` has as many rows as the larger of both
+// says, of 3·heads·size floats, queries, keys and values side by side, at `stride`; `scratch` holds
+// retort_attention_scratch floats for that many, 64-byte aligned.
 void retort_attention(retort_level level, float *out, size_t out_stride, const float *qkv,
                       size_t stride, size_t length, size_t keys, size_t heads, size_t size,
                       float scale, float *scratch);
